@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The machine's devices: those that every machine has, and those of the command line. */
+#ifndef MINIVMM_DEVICES_H
+#define MINIVMM_DEVICES_H
+
+#include <stdbool.h>
+
+struct vm;
+
+/*
+ * Adds power control, the serial console, then the command line's devices in its order; a `test` device where it names
+ * none, and none for "none". 0 or -errno, with a message; what was added before stays with the machine.
+ */
+int devices_create(struct vm *vm);
+
+/* Answers --device help and --device NAME,help on standard output. True where `spec` was such a question. */
+bool devices_help(const char *spec);
+
+/* Each adds one device of the machine itself, as devices_create() does. 0 or -errno, with a message. */
+int power_create(struct vm *vm);
+int serial_create(struct vm *vm);
+
+#endif

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How a guest ends the machine: a system controller register for power-off and reboot, the keyboard controller's reset
+ * pulse by which x86 Linux reboots, and a panic register (pvpanic) for a kernel that gives up.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/devices.h"
+#include "dtb/tree.h"
+#include "vmm/log.h"
+#include "vmm/vm.h"
+
+#define SYSCON_REG 0x0u
+#define SYSCON_POWEROFF 0x5555u
+#define SYSCON_REBOOT 0x7777u
+#define PANIC_REG 0x100u /* apart from the system controller, which Linux maps as a whole */
+#define PANIC_PANICKED 0x1u
+#define PANIC_CRASH_LOADED 0x2u
+#define POWER_WINDOW 0x1000u
+
+#define I8042_COMMAND_PORT 0x64u
+#define I8042_RESET_PULSE 0xfeu
+#define I8042_ABSENT 0xffu /* what a read gives where there is no controller: Linux then looks no further */
+
+struct power {
+	struct vm *vm;
+	uint64_t gpa;
+};
+
+static uint64_t power_read(void *ctx, uint64_t off, unsigned len)
+{
+	(void)ctx;
+	(void)len;
+	return off == PANIC_REG ? PANIC_PANICKED : 0; /* the events that the panic register understands */
+}
+
+static void power_write(void *ctx, uint64_t off, unsigned len, uint64_t value)
+{
+	struct power *power = ctx;
+
+	(void)len;
+	if (off == SYSCON_REG && (value == SYSCON_POWEROFF || value == SYSCON_REBOOT)) {
+		vm_stop(power->vm, VM_END_OK);
+	} else if (off == PANIC_REG && (value & PANIC_PANICKED)) {
+		log_error("the guest's kernel panicked; its console above says why");
+		vm_stop(power->vm, VM_END_PANIC);
+	}
+}
+
+static const char *power_reg_name(uint64_t off)
+{
+	return off == SYSCON_REG ? "syscon" : off == PANIC_REG ? "pvpanic" : NULL;
+}
+
+static const struct bus_ops power_ops = { .read = power_read, .write = power_write, .reg_name = power_reg_name };
+
+static uint64_t i8042_read(void *ctx, uint64_t off, unsigned len)
+{
+	(void)ctx;
+	(void)off;
+	(void)len;
+	return I8042_ABSENT;
+}
+
+static void i8042_write(void *ctx, uint64_t off, unsigned len, uint64_t value)
+{
+	struct power *power = ctx;
+
+	(void)off;
+	(void)len;
+	if (value == I8042_RESET_PULSE)
+		vm_stop(power->vm, VM_END_OK);
+}
+
+static const char *i8042_reg_name(uint64_t off)
+{
+	(void)off;
+	return "command";
+}
+
+static const struct bus_ops i8042_ops = { .read = i8042_read, .write = i8042_write, .reg_name = i8042_reg_name };
+
+static void describe_command(struct dtb *tree, const char *name, const char *compatible, uint32_t value)
+{
+	dtb_begin_plain(tree, name);
+	dtb_string(tree, "compatible", compatible);
+	dtb_u32(tree, "regmap", DTB_PHANDLE_POWER);
+	dtb_u32(tree, "offset", SYSCON_REG);
+	dtb_u32(tree, "value", value);
+	dtb_end(tree);
+}
+
+static void power_describe(void *ctx, struct dtb *tree)
+{
+	const struct power *power = ctx;
+	static const char compatible[] = "syscon\0simple-mfd";
+
+	dtb_begin(tree, "syscon", power->gpa);
+	dtb_strings(tree, "compatible", compatible, sizeof(compatible));
+	dtb_reg(tree, power->gpa, 4);
+	dtb_u32(tree, "phandle", DTB_PHANDLE_POWER);
+	describe_command(tree, "poweroff", "syscon-poweroff", SYSCON_POWEROFF);
+	describe_command(tree, "reboot", "syscon-reboot", SYSCON_REBOOT);
+	dtb_end(tree);
+
+	dtb_begin(tree, "pvpanic", power->gpa + PANIC_REG);
+	dtb_string(tree, "compatible", "qemu,pvpanic-mmio");
+	dtb_reg(tree, power->gpa + PANIC_REG, 2);
+	dtb_end(tree);
+}
+
+static const struct vm_device_ops power_device = { .describe = power_describe, .destroy = free };
+
+int power_create(struct vm *vm)
+{
+	struct power *power = calloc(1, sizeof(*power));
+	int err = -ENOMEM;
+
+	if (!power)
+		return err;
+	power->vm = vm;
+	err = vm_alloc_mmio(vm, POWER_WINDOW, &power->gpa);
+	if (!err) {
+		struct bus_range window = { .base = power->gpa, .len = POWER_WINDOW, .name = "power", .ops = &power_ops, .ctx = power };
+		struct bus_range port = { .base = I8042_COMMAND_PORT, .len = 1, .name = "i8042", .ops = &i8042_ops, .ctx = power };
+
+		err = bus_add(&vm->mmio, &window);
+		if (!err)
+			err = bus_add(&vm->pio, &port);
+	}
+	if (!err)
+		err = vm_add_device(vm, &power_device, power);
+	if (err) {
+		log_error("power control: %s", strerror(-err));
+		free(power);
+	}
+	return err;
+}

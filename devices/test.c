@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The virtio-test device: a timer raises configuration changes, the driver answers each with a number, the device
+ * prints it. There is no hardware behind it; it exists to be read, and to see a virtio device at work.
+ */
+#include <string.h>
+
+#include "devices/virtio/virtio.h"
+
+#define TEST_F_CAN_PRINT 0 /* feature bit: the print queue is usable */
+#define TEST_QUEUE_PRINT 0 /* driver to device: any number of little-endian 32-bit numbers a buffer */
+#define TEST_QUEUE_SIZE 128
+#define TEST_PRINT_MAX 1024 /* numbers printed of one buffer; the rest are counted: the guest chooses its length */
+
+struct test_config {
+	struct le32 num_pages; /* what the host wants; the driver's writes are ignored */
+	struct le32 actual;    /* what the driver says that it has */
+	struct le32 event;     /* the tick's number */
+};
+_Static_assert(sizeof(struct test_config) == 12, "the driver knows this layout");
+
+struct test {
+	uint64_t delay, period; /* ns to the first tick, and between ticks */
+	uint64_t num_pages;
+	uint64_t ticks;       /* configuration changes announced so far */
+	uint64_t stray_bytes; /* of buffers that do not end on a whole number */
+};
+
+static void test_tick(struct virtio_dev *dev)
+{
+	struct test *test = virtio_priv(dev);
+	struct test_config *config = virtio_config(dev);
+
+	if (!virtio_driver_ok(dev))
+		return; /* nobody to tell: the tick does not count */
+	virtio_print(dev, "set config: %llu", (unsigned long long)test->ticks);
+	config->event = le32_from((uint32_t)test->ticks++);
+	virtio_config_changed(dev);
+}
+
+static void test_print_chain(struct virtio_dev *dev, struct virtio_chain *chain)
+{
+	struct test *test = virtio_priv(dev);
+	struct le32 number;
+	size_t got = 0;
+
+	for (unsigned printed = 0; printed < TEST_PRINT_MAX; printed++) {
+		got = chain_read(chain, &number, sizeof(number));
+		if (got < sizeof(number)) {
+			test->stray_bytes += got;
+			return;
+		}
+		virtio_print(dev, "get virtio num: %u", le32_get(number));
+	}
+	uint64_t left = chain->readable_len / sizeof(number) - TEST_PRINT_MAX;
+
+	if (left)
+		virtio_print(dev, "%llu more numbers of this buffer are not shown", (unsigned long long)left);
+}
+
+static void test_kick(struct virtio_dev *dev, unsigned q)
+{
+	struct virtio_chain chain;
+
+	if (!virtio_has_feature(dev, TEST_F_CAN_PRINT)) {
+		virtio_fail(dev, "the print queue is used, but its feature CAN_PRINT is not negotiated (virtio 1.2, 2.2)");
+		return;
+	}
+	while (vq_pop(dev, q, &chain) > 0) {
+		test_print_chain(dev, &chain);
+		vq_push(dev, q, &chain, 0);
+	}
+}
+
+/* Takes what falls on the fields behind num_pages, which is the host's alone. */
+static void test_config_write(struct virtio_dev *dev, size_t off, size_t len, const void *bytes)
+{
+	const size_t first = offsetof(struct test_config, actual);
+	size_t skip = off < first ? first - off : 0;
+
+	if (skip < len)
+		memcpy((char *)virtio_config(dev) + off + skip, (const char *)bytes + skip, len - skip);
+}
+
+static int test_create(struct virtio_dev *dev)
+{
+	struct test *test = virtio_priv(dev);
+	struct test_config *config = virtio_config(dev);
+
+	config->num_pages = le32_from((uint32_t)test->num_pages);
+	return virtio_timer(dev, test->delay, test->period, test_tick);
+}
+
+#define FIELD(field) offsetof(struct test, field)
+#define TIME_MIN 100000ull        /* 100 us */
+#define TIME_MAX 3600000000000ull /* an hour */
+
+static const struct option_desc test_options[] = {
+	{ "delay", OPTION_DURATION, FIELD(delay), "1s", TIME_MIN, TIME_MAX, NULL, "time to the first tick" },
+	{ "period", OPTION_DURATION, FIELD(period), "5s", TIME_MIN, TIME_MAX, NULL, "time between ticks" },
+	{ "num-pages", OPTION_UINT, FIELD(num_pages), "0", 0, UINT32_MAX, NULL, "num_pages in configuration space" },
+	{ .name = NULL },
+};
+
+static const struct virtio_class test_class = {
+	.name = "test",
+	.help = "raises configuration changes by a timer and prints the numbers that the driver sends",
+	.id = VIRTIO_ID_TEST,
+	.n_queues = 1,
+	.queue_max = TEST_QUEUE_SIZE,
+	.config_size = sizeof(struct test_config),
+	.features = 1u << TEST_F_CAN_PRINT,
+	.priv_size = sizeof(struct test),
+	.options = test_options,
+	.create = test_create,
+	.kick = test_kick,
+	.config_write = test_config_write,
+};
+VIRTIO_DEVICE(test_class);

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Classes of virtio devices, their options, and how a device of one comes and goes. */
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "devices/virtio/core.h"
+#include "devices/virtio/options.h"
+#include "vmm/loop.h"
+#include "vmm/vm.h"
+
+static const char *const notify_names[] = { [VIRTIO_NOTIFY_EXIT] = "exit", [VIRTIO_NOTIFY_IOEVENTFD] = "ioeventfd", NULL };
+
+#define COMMON(field) offsetof(struct virtio_settings, field)
+static const struct option_desc common_options[] = {
+	{ "notify", OPTION_ENUM, COMMON(notify), "exit", 0, 0, notify_names, "how a kick reaches the device" },
+	{ "queue-size", OPTION_POW2, COMMON(queue_size), NULL, 1, VIRTQ_SIZE_MAX, NULL, "entries of each queue" },
+	{ "indirect", OPTION_BOOL, COMMON(indirect), "on", 0, 0, NULL, "offer INDIRECT_DESC" },
+	{ "event-idx", OPTION_BOOL, COMMON(event_idx), "on", 0, 0, NULL, "offer EVENT_IDX" },
+	{ "id", OPTION_UINT, COMMON(id), NULL, 0, UINT32_MAX, NULL, "device id shown to the driver" },
+	{ .name = NULL },
+};
+
+/* The linker gathers the pointers that VIRTIO_DEVICE() makes between these two. */
+extern const struct virtio_class *const __start_virtio_classes[];
+extern const struct virtio_class *const __stop_virtio_classes[];
+
+const struct virtio_class *virtio_class_find(const char *name, size_t len)
+{
+	for (const struct virtio_class *const *class = __start_virtio_classes; class < __stop_virtio_classes; class ++)
+		if (strlen((*class)->name) == len && memcmp((*class)->name, name, len) == 0)
+			return *class;
+	return NULL;
+}
+
+void virtio_classes_list(FILE *out)
+{
+	for (const struct virtio_class *const *class = __start_virtio_classes; class < __stop_virtio_classes; class ++)
+		fprintf(out, "  %-12s %s\n", (*class)->name, (*class)->help);
+}
+
+void virtio_class_help(const struct virtio_class *class, FILE *out)
+{
+	fprintf(out, "--device %s[,key=value...]: %s\n", class->name, class->help);
+	options_list(class->options, out);
+	fprintf(out, "as every virtio device (unless set: queue-size=%u, id=%u):\n", class->queue_max, class->id);
+	options_list(common_options, out);
+}
+
+static void set_bit(uint32_t *words, unsigned bit)
+{
+	words[bit / 32] |= 1u << (bit % 32);
+}
+
+static void offer(struct virtio_dev *dev)
+{
+	dev->offered[0] = (uint32_t)dev->class->features;
+	dev->offered[1] = (uint32_t)(dev->class->features >> 32);
+	set_bit(dev->offered, VIRTIO_F_VERSION_1);
+	set_bit(dev->offered, VIRTIO_F_RING_RESET);
+	if (dev->settings.indirect)
+		set_bit(dev->offered, VIRTIO_RING_F_INDIRECT_DESC);
+	if (dev->settings.event_idx)
+		set_bit(dev->offered, VIRTIO_RING_F_EVENT_IDX);
+}
+
+static int parse_options(struct virtio_dev *dev, const char *text)
+{
+	const struct option_set sets[] = { { dev->class->options, dev->priv }, { common_options, &dev->settings } };
+	char who[48];
+
+	dev->settings = (struct virtio_settings){ .id = dev->class->id, .queue_size = dev->class->queue_max };
+	options_defaults(&sets[0]);
+	options_defaults(&sets[1]);
+	snprintf(who, sizeof(who), "--device %s", dev->class->name);
+	return options_parse(who, text, sets, 2);
+}
+
+static int make_queues(struct virtio_dev *dev)
+{
+	int err = 0;
+
+	for (unsigned q = 0; q < dev->class->n_queues && !err; q++)
+		err = virtq_init(&dev->queues[q], &dev->vm->memory, (uint32_t)dev->settings.queue_size);
+	if (err)
+		return err;
+	dev->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (dev->again_fd < 0)
+		return -errno;
+	return loop_add_fd(dev->vm->loop, dev->again_fd, EPOLLIN, virtio_kick_again, dev, &dev->again);
+}
+
+int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_class *class, unsigned index, const char *options)
+{
+	struct virtio_dev *dev = calloc(1, sizeof(*dev));
+	int err = -ENOMEM;
+
+	if (!dev)
+		return err;
+	dev->class = class;
+	dev->vm = vm;
+	dev->again_fd = -1;
+	snprintf(dev->name, sizeof(dev->name), "%s%u", class->name, index);
+	pthread_mutex_init(&dev->lock, NULL);
+	dev->priv = calloc(1, class->priv_size ? class->priv_size : 1);
+	if (!dev->priv)
+		goto fail;
+	err = parse_options(dev, options);
+	if (err)
+		goto fail;
+	offer(dev);
+	err = make_queues(dev);
+	if (err) {
+		virtio_error(dev, "cannot make its queues: %s", strerror(-err));
+		goto fail;
+	}
+	err = class->create ? class->create(dev) : 0;
+	if (err)
+		goto fail;
+	*out = dev;
+	return 0;
+fail:
+	virtio_destroy(dev);
+	return err;
+}
+
+void virtio_destroy(struct virtio_dev *dev)
+{
+	if (dev->class->destroy)
+		dev->class->destroy(dev);
+	loop_del(dev->timer);
+	loop_del(dev->again);
+	if (dev->again_fd >= 0)
+		close(dev->again_fd);
+	for (unsigned q = 0; q < dev->class->n_queues; q++)
+		virtq_release(&dev->queues[q]);
+	free(dev->priv);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}

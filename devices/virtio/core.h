@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The inside of a virtio device: what virtio.c and a transport share. A device's own file never includes this.
+ *
+ * `lock` guards everything below it. A transport takes it around each register access, the event loop around each
+ * callback; so the device's functions run one at a time, and a reset waits for no thread.
+ */
+#ifndef MINIVMM_VIRTIO_CORE_H
+#define MINIVMM_VIRTIO_CORE_H
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "devices/virtio/queue.h"
+#include "devices/virtio/virtio.h"
+#include "vmm/irq.h"
+#include "vmm/log.h"
+
+#define VIRTIO_FEATURE_WORDS 4 /* bits 0 to 127, 32 a word (virtio 1.2, 2.2) */
+#define VIRTIO_CONFIG_MAX 0x100u
+
+/* InterruptStatus (virtio 1.2, 4.2.2) */
+#define VIRTIO_ISR_USED 0x1u
+#define VIRTIO_ISR_CONFIG 0x2u
+
+struct loop_source;
+struct vm;
+
+enum virtio_notify { VIRTIO_NOTIFY_EXIT, VIRTIO_NOTIFY_IOEVENTFD };
+
+/* Options that every virtio device has. */
+struct virtio_settings {
+	unsigned notify; /* enum virtio_notify */
+	uint64_t id, queue_size;
+	bool indirect, event_idx;
+};
+
+struct virtio_dev {
+	const struct virtio_class *class;
+	char name[24]; /* "test0": class and number */
+	struct vm *vm;
+	struct virtio_settings settings;
+	struct irq_line *irq; /* set by the transport */
+
+	pthread_mutex_t lock;
+	uint8_t status;
+	uint32_t offered[VIRTIO_FEATURE_WORDS];  /* what the device has */
+	uint32_t accepted[VIRTIO_FEATURE_WORDS]; /* what the driver wrote; frozen by FEATURES_OK */
+	uint32_t isr;
+	uint32_t generation;
+	uint8_t config[VIRTIO_CONFIG_MAX];
+	void *priv;
+	struct virtq queues[VIRTIO_QUEUES_MAX];
+	struct log_limit log;
+
+	struct loop_source *timer;
+	virtio_timer_fn *timer_fn;
+	int again_fd; /* eventfd: a queue with more work than one kick may do */
+	struct loop_source *again;
+	uint32_t again_queues; /* a bit a queue */
+};
+
+/* --- classes ------------------------------------------------------------------------------------------------------- */
+
+/* The class of that name, or NULL. */
+const struct virtio_class *virtio_class_find(const char *name, size_t len);
+/* A line for each class. */
+void virtio_classes_list(FILE *out);
+/* The options of a class, the common ones first. */
+void virtio_class_help(const struct virtio_class *class, FILE *out);
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A device of `class` with the options in `options` ("key=value,...", or NULL), number `index` of its class. 0 and *dev,
+ * or -errno with a message. It is attached to the machine by a transport.
+ */
+int virtio_create(struct virtio_dev **dev, struct vm *vm, const struct virtio_class *class, unsigned index, const char *options);
+void virtio_destroy(struct virtio_dev *dev);
+
+/* --- for a transport; lock held ------------------------------------------------------------------------------------ */
+
+uint32_t virtio_offered(const struct virtio_dev *dev, uint32_t word);
+void virtio_accept(struct virtio_dev *dev, uint32_t word, uint32_t bits);
+/* Feature bit `bit`, negotiated: FEATURES_OK is set. */
+bool virtio_negotiated(const struct virtio_dev *dev, unsigned bit);
+
+/* A write of device status: 0 resets, else the bits that are legal now are taken (virtio 1.2, 2.1, 3.1.1). */
+void virtio_set_status(struct virtio_dev *dev, uint32_t value);
+
+/* Configuration space; outside config_size a read gives 0 and a write is ignored. */
+uint64_t virtio_config_read(const struct virtio_dev *dev, size_t off, size_t len);
+void virtio_config_write(struct virtio_dev *dev, size_t off, size_t len, uint64_t value);
+
+/* The queue of that index, or NULL where there is none. */
+struct virtq *virtio_queue(struct virtio_dev *dev, uint32_t index);
+void virtio_queue_enable(struct virtio_dev *dev, uint32_t index);
+void virtio_queue_reset(struct virtio_dev *dev, uint32_t index);
+
+/* The driver says that there are buffers in a queue. One that is absent or not live is ignored. */
+void virtio_kick(struct virtio_dev *dev, uint32_t index);
+/* The loop's function for dev->again_fd: goes on with queues that had more work than one kick may do. Takes the lock. */
+void virtio_kick_again(void *dev, uint32_t events);
+
+#endif

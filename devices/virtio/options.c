@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "devices/virtio/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/virtio/virtio.h"
+#include "vmm/log.h"
+
+#define VALUE_MAX 64 /* characters; every value of ours is a word or a number */
+
+/* Units of a duration, in nanoseconds. */
+static const struct {
+	const char *suffix;
+	uint64_t ns;
+} units[] = { { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { "m", 60000000000 } };
+
+/* Decimal or 0x digits at the start of `text`; *end behind them. False where there are none or too many. */
+static bool parse_digits(const char *text, char **end, uint64_t *value)
+{
+	errno = 0;
+	if (*text < '0' || *text > '9') /* strtoull would take a sign or spaces */
+		return false;
+	*value = strtoull(text, end, strncmp(text, "0x", 2) == 0 ? 16 : 10);
+	return errno == 0;
+}
+
+static bool parse_duration(const char *text, uint64_t *ns)
+{
+	char *end;
+
+	if (!parse_digits(text, &end, ns))
+		return false;
+	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(end, units[i].suffix) == 0)
+			return !__builtin_mul_overflow(*ns, units[i].ns, ns);
+	return false;
+}
+
+/* What a value must look like, for messages and help. */
+static void describe_values(const struct option_desc *desc, char *out, size_t size)
+{
+	size_t used = 0;
+
+	switch (desc->type) {
+	case OPTION_UINT:
+		snprintf(out, size, "a number from %" PRIu64 " to %" PRIu64, desc->min, desc->max);
+		break;
+	case OPTION_POW2:
+		snprintf(out, size, "a power of two from %" PRIu64 " to %" PRIu64, desc->min, desc->max);
+		break;
+	case OPTION_DURATION:
+		snprintf(out, size, "a time from %" PRIu64 "us to %" PRIu64 "s, such as 10ms", desc->min / 1000, desc->max / 1000000000);
+		break;
+	case OPTION_BOOL:
+		snprintf(out, size, "on or off");
+		break;
+	case OPTION_ENUM:
+		*out = '\0';
+		for (unsigned i = 0; desc->names[i] && used < size; i++)
+			used += (size_t)snprintf(out + used, size - used, "%s%s", i ? " or " : "", desc->names[i]);
+		break;
+	}
+}
+
+/* Parses one value into its field. False where it is malformed or out of range; the field is then untouched. */
+static bool set_value(const struct option_desc *desc, void *target, const char *text)
+{
+	void *field = (char *)target + desc->offset;
+	uint64_t number;
+	char *end;
+
+	switch (desc->type) {
+	case OPTION_BOOL:
+		if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
+			return false;
+		*(bool *)field = strcmp(text, "on") == 0;
+		return true;
+	case OPTION_ENUM:
+		for (unsigned i = 0; desc->names[i]; i++) {
+			if (strcmp(desc->names[i], text) == 0) {
+				*(unsigned *)field = i;
+				return true;
+			}
+		}
+		return false;
+	case OPTION_DURATION:
+		if (!parse_duration(text, &number))
+			return false;
+		break;
+	default:
+		if (!parse_digits(text, &end, &number) || *end)
+			return false;
+		if (desc->type == OPTION_POW2 && (number == 0 || (number & (number - 1))))
+			return false;
+	}
+	if (number < desc->min || number > desc->max)
+		return false;
+	*(uint64_t *)field = number;
+	return true;
+}
+
+void options_defaults(const struct option_set *set)
+{
+	for (const struct option_desc *desc = set->descs; desc && desc->name; desc++)
+		if (desc->fallback)
+			set_value(desc, set->target, desc->fallback);
+}
+
+static const struct option_desc *find(const struct option_set *sets, unsigned n, const char *key, size_t len, void **target)
+{
+	for (unsigned i = 0; i < n; i++) {
+		for (const struct option_desc *desc = sets[i].descs; desc && desc->name; desc++) {
+			if (strlen(desc->name) == len && memcmp(desc->name, key, len) == 0) {
+				*target = sets[i].target;
+				return desc;
+			}
+		}
+	}
+	return NULL;
+}
+
+int options_parse(const char *who, const char *text, const struct option_set *sets, unsigned n)
+{
+	while (text && *text) {
+		size_t len = strcspn(text, ",");
+		size_t key_len = strcspn(text, "=,");
+		char value[VALUE_MAX] = "", wanted[128];
+		void *target;
+		const struct option_desc *desc = find(sets, n, text, key_len, &target);
+
+		if (!desc) {
+			log_error("%s: unknown key '%.*s'; \"%s,help\" lists them", who, (int)key_len, text, who);
+			return -EINVAL;
+		}
+		if (key_len < len && len - key_len - 1 < sizeof(value))
+			memcpy(value, text + key_len + 1, len - key_len - 1);
+		if (!set_value(desc, target, value)) {
+			describe_values(desc, wanted, sizeof(wanted));
+			log_error("%s: '%.*s': %s takes %s", who, (int)len, text, desc->name, wanted);
+			return -EINVAL;
+		}
+		text += len;
+		text += *text == ',';
+	}
+	return 0;
+}
+
+void options_list(const struct option_desc *descs, FILE *out)
+{
+	for (const struct option_desc *desc = descs; desc && desc->name; desc++) {
+		char wanted[128];
+
+		describe_values(desc, wanted, sizeof(wanted));
+		fprintf(out, "  %-12s %s: %s", desc->name, desc->help, wanted);
+		fprintf(out, desc->fallback ? " (default %s)\n" : "\n", desc->fallback);
+	}
+}

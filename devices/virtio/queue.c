@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "devices/virtio/queue.h"
+
+#include <errno.h>
+#include <linux/virtio_ring.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/memory.h"
+
+/* The three areas as they lie in guest memory (virtio 1.2, 2.7.5, 2.7.6, 2.7.8), written with our own number types. */
+struct desc {
+	struct le64 addr;
+	struct le32 len;
+	struct le16 flags;
+	struct le16 next;
+};
+struct avail {
+	struct le16 flags;
+	struct le16 idx;
+	struct le16 ring[]; /* num entries, then used_event */
+};
+struct used_elem {
+	struct le32 id;
+	struct le32 len;
+};
+struct used {
+	struct le16 flags;
+	struct le16 idx;
+	struct used_elem ring[]; /* num entries, then avail_event */
+};
+
+_Static_assert(sizeof(struct desc) == sizeof(struct vring_desc) && sizeof(struct desc) == 16, "2.7.5");
+_Static_assert(offsetof(struct desc, flags) == offsetof(struct vring_desc, flags), "2.7.5");
+_Static_assert(offsetof(struct avail, ring) == offsetof(struct vring_avail, ring), "2.7.6");
+_Static_assert(sizeof(struct used_elem) == sizeof(struct vring_used_elem), "2.7.8");
+_Static_assert(offsetof(struct used, ring) == offsetof(struct vring_used, ring), "2.7.8");
+
+/* Both sides of a ring run at the same time: each shared field is read or written once, as a whole. */
+static uint16_t shared_load(const struct le16 *field, int order)
+{
+	return le16toh(__atomic_load_n(&field->raw, order));
+}
+
+static void shared_store(struct le16 *field, uint16_t value, int order)
+{
+	__atomic_store_n(&field->raw, htole16(value), order);
+}
+
+int virtq_init(struct virtq *vq, const struct memory *memory, uint32_t num_max)
+{
+	memset(vq, 0, sizeof(*vq));
+	vq->memory = memory;
+	vq->num_max = num_max;
+	vq->iov = calloc(num_max, sizeof(*vq->iov));
+	vq->out = calloc(num_max, sizeof(*vq->out));
+	if (vq->iov && vq->out)
+		return 0;
+	virtq_release(vq);
+	return -ENOMEM;
+}
+
+void virtq_release(struct virtq *vq)
+{
+	free(vq->iov);
+	free(vq->out);
+	vq->iov = NULL;
+	vq->out = NULL;
+}
+
+void virtq_reset(struct virtq *vq)
+{
+	struct virtq fresh = { .memory = vq->memory, .num_max = vq->num_max, .iov = vq->iov, .out = vq->out };
+
+	memset(vq->out, 0, vq->num_max * sizeof(*vq->out));
+	*vq = fresh;
+}
+
+static const char *broken(struct virtq *vq, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static const char *broken(struct virtq *vq, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(vq->rule, sizeof(vq->rule), fmt, args);
+	va_end(args);
+	return vq->rule;
+}
+
+const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect)
+{
+	uint64_t num = vq->num;
+	/* the event index fields are there whether negotiated or not */
+	uint64_t avail_len = sizeof(struct avail) + num * sizeof(struct le16) + sizeof(struct le16);
+	uint64_t used_len = sizeof(struct used) + num * sizeof(struct used_elem) + sizeof(struct le16);
+
+	if (num == 0 || num > vq->num_max || (num & (num - 1)))
+		return broken(vq, "queue size %u is not a power of two up to %u (virtio 1.2, 2.7)", vq->num, vq->num_max);
+	if (vq->desc_gpa % 16 || vq->avail_gpa % 2 || vq->used_gpa % 4)
+		return broken(vq, "ring at 0x%llx, 0x%llx, 0x%llx is not aligned to 16, 2, 4 (virtio 1.2, 2.7)",
+			      (unsigned long long)vq->desc_gpa, (unsigned long long)vq->avail_gpa, (unsigned long long)vq->used_gpa);
+	vq->desc = mem_ptr(vq->memory, vq->desc_gpa, num * sizeof(struct desc));
+	vq->avail = mem_ptr(vq->memory, vq->avail_gpa, avail_len);
+	vq->used = mem_ptr(vq->memory, vq->used_gpa, used_len);
+	if (!vq->desc || !vq->avail || !vq->used)
+		return broken(vq, "ring at 0x%llx, 0x%llx, 0x%llx is not in guest RAM (virtio 1.2, 2.7)", (unsigned long long)vq->desc_gpa,
+			      (unsigned long long)vq->avail_gpa, (unsigned long long)vq->used_gpa);
+
+	vq->last_avail = vq->used_idx = vq->notified = 0;
+	memset(vq->out, 0, vq->num_max * sizeof(*vq->out));
+	vq->event_idx = event_idx;
+	vq->indirect = indirect;
+	vq->ready = true;
+	return NULL;
+}
+
+/* --- popping ------------------------------------------------------------------------------------------------------- */
+
+void virtq_begin(struct virtq *vq)
+{
+	vq->popped = 0;
+}
+
+bool virtq_has_more(const struct virtq *vq)
+{
+	return vq->ready && vq->popped == vq->num;
+}
+
+/* Entries that the driver has added and we have not popped. */
+static uint16_t avail_pending(const struct virtq *vq)
+{
+	const struct avail *avail = vq->avail;
+
+	/* acquire: pairs with the driver's write barrier between filling the ring entry and adding to avail.idx (2.7.13.3) */
+	return (uint16_t)(shared_load(&avail->idx, __ATOMIC_ACQUIRE) - vq->last_avail);
+}
+
+/* Asks for a kick for the next entry (virtio 1.2, 2.7.10). Without EVENT_IDX used.flags stays 0, which asks for all. */
+static void arm_kicks(struct virtq *vq)
+{
+	struct used *used = vq->used;
+
+	shared_store((struct le16 *)&used->ring[vq->num], vq->last_avail, __ATOMIC_RELAXED);
+	/* full: pairs with the driver's barrier between adding to avail.idx and reading avail_event (2.7.13.4); one of
+	 * us sees the other's store, so either the driver kicks or our second look finds the entry */
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* One chain being walked: where the next descriptor is, and what was found so far. */
+struct walk {
+	const struct desc *table;
+	uint32_t table_size; /* entries */
+	uint32_t steps;      /* descriptors seen in this table: more than it has entries means a loop */
+	uint32_t index;
+	bool in_indirect;
+	unsigned n_iov;
+	uint64_t total;
+};
+
+static const char *walk_enter_indirect(struct virtq *vq, struct walk *walk, const struct desc *desc)
+{
+	uint32_t len = le32_get(desc->len);
+	uint16_t flags = le16_get(desc->flags);
+
+	if (!vq->indirect)
+		return broken(vq, "an indirect descriptor, but INDIRECT_DESC is not negotiated (virtio 1.2, 2.7.5.3.1)");
+	if (walk->in_indirect)
+		return broken(vq, "an indirect descriptor inside an indirect table (virtio 1.2, 2.7.5.3.1)");
+	if (flags & VRING_DESC_F_NEXT)
+		return broken(vq, "a descriptor with both INDIRECT and NEXT (virtio 1.2, 2.7.5.3.1)");
+	if (len == 0 || len % sizeof(struct desc))
+		return broken(vq, "an indirect table of %u bytes, not a multiple of 16 (virtio 1.2, 2.7.5.3.2)", len);
+	walk->table = mem_ptr(vq->memory, le64_get(desc->addr), len);
+	if (!walk->table)
+		return broken(vq, "an indirect table at 0x%llx, %u bytes, outside guest RAM (virtio 1.2, 2.7.5.3)",
+			      (unsigned long long)le64_get(desc->addr), len);
+	walk->table_size = len / (uint32_t)sizeof(struct desc);
+	walk->in_indirect = true;
+	walk->index = 0;
+	walk->steps = 0;
+	return NULL;
+}
+
+static const char *walk_add_buffer(struct virtq *vq, struct walk *walk, struct virtio_chain *chain, const struct desc *desc)
+{
+	uint64_t addr = le64_get(desc->addr);
+	uint32_t len = le32_get(desc->len);
+	bool writable = le16_get(desc->flags) & VRING_DESC_F_WRITE;
+
+	if (!writable && chain->n_writable)
+		return broken(vq, "a readable descriptor behind a writable one (virtio 1.2, 2.7.4.2)");
+	if (len == 0)
+		return NULL; /* it carries nothing */
+	walk->total += len;
+	if (walk->total > (uint64_t)UINT32_MAX + 1)
+		return broken(vq, "a chain of more than 2^32 bytes (virtio 1.2, 2.7.5.2)");
+	if (walk->n_iov == vq->num_max)
+		return broken(vq, "a chain of more than %u descriptors (virtio 1.2, 2.7.5.3.1)", vq->num_max);
+	void *host = mem_ptr(vq->memory, addr, len);
+
+	if (!host)
+		return broken(vq, "a buffer at 0x%llx, %u bytes, outside guest RAM (virtio 1.2, 2.7.5)", (unsigned long long)addr, len);
+	vq->iov[walk->n_iov++] = (struct iovec){ .iov_base = host, .iov_len = len };
+	if (writable) {
+		chain->n_writable++;
+		chain->writable_len += len;
+	} else {
+		chain->n_readable++;
+		chain->readable_len += len;
+	}
+	return NULL;
+}
+
+/* Follows the chain from its head. Each descriptor is copied once and only the copy is looked at. */
+static const char *walk_chain(struct virtq *vq, struct virtio_chain *chain)
+{
+	struct walk walk = { .table = vq->desc, .table_size = vq->num, .index = chain->head };
+	const char *rule;
+
+	for (;;) {
+		struct desc desc;
+
+		if (walk.index >= walk.table_size)
+			return broken(vq, "next descriptor %u in a table of %u (virtio 1.2, 2.7.5)", walk.index, walk.table_size);
+		if (walk.steps++ == walk.table_size || walk.steps > vq->num_max)
+			return broken(vq, "a chain that loops or is longer than the queue (virtio 1.2, 2.7.5.2)");
+		memcpy(&desc, &walk.table[walk.index], sizeof(desc));
+		/* the compiler must not read the guest's memory again where it could use the copy */
+		__asm__ volatile("" ::: "memory");
+
+		if (le16_get(desc.flags) & VRING_DESC_F_INDIRECT) {
+			rule = walk_enter_indirect(vq, &walk, &desc);
+			if (rule)
+				return rule;
+			continue;
+		}
+		rule = walk_add_buffer(vq, &walk, chain, &desc);
+		if (rule)
+			return rule;
+		if (!(le16_get(desc.flags) & VRING_DESC_F_NEXT))
+			break;
+		walk.index = le16_get(desc.next);
+	}
+	chain->readable = vq->iov;
+	chain->writable = vq->iov + chain->n_readable;
+	return NULL;
+}
+
+int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
+{
+	const struct avail *avail = vq->avail;
+
+	if (!vq->ready || vq->popped == vq->num)
+		return 0;
+	uint16_t pending = avail_pending(vq);
+
+	if (pending == 0 && vq->event_idx) {
+		arm_kicks(vq);
+		pending = avail_pending(vq);
+	}
+	if (pending == 0)
+		return 0;
+	if (pending > vq->num) {
+		*rule = broken(vq, "avail.idx is %u ahead in a queue of %u (virtio 1.2, 2.7.13.3)", pending, vq->num);
+		return -1;
+	}
+
+	uint16_t head = shared_load(&avail->ring[vq->last_avail & (vq->num - 1)], __ATOMIC_RELAXED);
+
+	if (head >= vq->num) {
+		*rule = broken(vq, "head %u in a queue of %u (virtio 1.2, 2.7.6)", head, vq->num);
+		return -1;
+	}
+	if (vq->out[head]) {
+		*rule = broken(vq, "head %u is made available again before it was used (virtio 1.2, 2.7.13)", head);
+		return -1;
+	}
+	*chain = (struct virtio_chain){ .head = head };
+	*rule = walk_chain(vq, chain);
+	if (*rule)
+		return -1;
+	vq->out[head] = true;
+	vq->last_avail++;
+	vq->popped++;
+	return 1;
+}
+
+/* --- pushing ------------------------------------------------------------------------------------------------------- */
+
+void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len)
+{
+	struct used *used = vq->used;
+
+	if (!vq->ready || chain->head >= vq->num || !vq->out[chain->head])
+		return;
+	if (len > chain->writable_len) /* so it fits: len had 32 bits */
+		len = (uint32_t)chain->writable_len;
+	vq->out[chain->head] = false;
+	used->ring[vq->used_idx & (vq->num - 1)] = (struct used_elem){ .id = le32_from(chain->head), .len = le32_from(len) };
+	vq->used_idx++;
+	/* release: pairs with the driver's read barrier between reading used.idx and the entry (2.7.14) */
+	shared_store(&used->idx, vq->used_idx, __ATOMIC_RELEASE);
+}
+
+bool virtq_notify(struct virtq *vq)
+{
+	const struct avail *avail = vq->avail;
+	uint16_t new = vq->used_idx, old = vq->notified;
+
+	if (!vq->ready || new == old)
+		return false;
+	vq->notified = new;
+	/* full: pairs with the driver's barrier between asking for notifications and its last look at used.idx (2.7.14) */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!vq->event_idx)
+		return !(shared_load(&avail->flags, __ATOMIC_RELAXED) & VRING_AVAIL_F_NO_INTERRUPT);
+
+	uint16_t event = shared_load(&avail->ring[vq->num], __ATOMIC_RELAXED);
+
+	/* did used.idx move past used_event, counted around the 16-bit ring (2.7.7.2)? */
+	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
+}
+
+/* --- bytes of a chain ---------------------------------------------------------------------------------------------- */
+
+/* The next stretch of at most `len` bytes in a list of iovecs, from (*at, *off) on; both move behind it. */
+static size_t next_stretch(const struct iovec *iov, unsigned n, unsigned *at, size_t *off, size_t len, uint8_t **where)
+{
+	while (*at < n && *off == iov[*at].iov_len) {
+		++*at;
+		*off = 0;
+	}
+	if (*at == n)
+		return 0;
+	size_t here = iov[*at].iov_len - *off;
+
+	if (here > len)
+		here = len;
+	*where = (uint8_t *)iov[*at].iov_base + *off;
+	*off += here;
+	return here;
+}
+
+size_t chain_read(struct virtio_chain *chain, void *to, size_t len)
+{
+	size_t done = 0, here;
+	uint8_t *where;
+
+	while (done < len && (here = next_stretch(chain->readable, chain->n_readable, &chain->read_at, &chain->read_off, len - done, &where))) {
+		memcpy((uint8_t *)to + done, where, here);
+		done += here;
+	}
+	return done;
+}
+
+size_t chain_write(struct virtio_chain *chain, const void *from, size_t len)
+{
+	size_t done = 0, here;
+	uint8_t *where;
+
+	while (done < len && (here = next_stretch(chain->writable, chain->n_writable, &chain->write_at, &chain->write_off, len - done, &where))) {
+		memcpy(where, (const uint8_t *)from + done, here);
+		done += here;
+	}
+	return done;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The split virtqueue (virtio 1.2, 2.7). queue.c is the only file that touches ring memory.
+ *
+ * A broken rule is returned as a string that names rule and clause; the core fails the device with it. All functions
+ * are called under the device's lock.
+ */
+#ifndef MINIVMM_VIRTIO_QUEUE_H
+#define MINIVMM_VIRTIO_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "devices/virtio/virtio.h"
+
+#define VIRTQ_SIZE_MAX 32768u
+
+struct memory;
+
+struct virtq {
+	const struct memory *memory;
+	uint32_t num_max; /* entries that the device offers */
+
+	/* What the driver wrote; frozen while ready (virtio 1.2, 4.2.2.2). */
+	uint32_t num;
+	uint64_t desc_gpa, avail_gpa, used_gpa;
+	bool ready;
+
+	/* Host addresses of the three areas, each checked as a whole when the queue became ready. */
+	const void *desc;
+	void *avail, *used;
+	bool event_idx, indirect; /* negotiated */
+
+	uint16_t last_avail; /* free-running index of the next entry to pop */
+	uint16_t used_idx;   /* free-running index of the next entry to fill */
+	uint16_t notified;   /* used_idx when a notification was last decided on */
+	unsigned popped;     /* since virtq_begin(): bounds the work of one kick */
+
+	struct iovec *iov;   /* num_max: storage for the chain that was popped last */
+	bool *out;           /* num_max: heads that are popped and not yet pushed */
+	char rule[160];      /* the broken rule, in words; returned by pointer */
+};
+
+/* For a device under construction. 0 or -ENOMEM. */
+int virtq_init(struct virtq *vq, const struct memory *memory, uint32_t num_max);
+void virtq_release(struct virtq *vq);
+/* The state after a device reset or a queue reset (virtio 1.2, 2.6.1): nothing of the driver's is left. */
+void virtq_reset(struct virtq *vq);
+
+/* Checks size, alignment and place of the areas and begins to use them. NULL, or the rule that forbids it. */
+const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect);
+
+/* Starts counting the work of one kick. */
+void virtq_begin(struct virtq *vq);
+/*
+ * 1 and *chain; 0 where the ring is empty or the kick's share is used up (virtq_has_more()); -1 with *rule where the
+ * driver broke one. An empty ring has its kicks armed again.
+ */
+int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule);
+/* True where the share was used up: the ring has to be looked at again. */
+bool virtq_has_more(const struct virtq *vq);
+/* Fills the next used entry. A head that is not out, or more bytes than are writable, is the device's mistake: ignored, cut. */
+void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len);
+/* Once after pushes: true where the driver wants a used buffer notification for them (virtio 1.2, 2.7.7.2). */
+bool virtq_notify(struct virtq *vq);
+
+#endif

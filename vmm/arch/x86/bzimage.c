@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The bzImage format, by Documentation/arch/x86/boot.rst: a boot header, real-mode code that we skip, the kernel. */
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/arch/x86/image.h"
+#include "vmm/arch/x86/layout.h"
+#include "vmm/log.h"
+
+#define HEADER_OFFSET 0x1f1u /* setup_header in the file; its length byte is at 0x201 and counts from 0x202 */
+#define HEADER_MAGIC_OFFSET 0x202u
+#define HEADER_MAGIC 0x53726448u /* "HdrS" */
+#define BOOT_FLAG 0xaa55u
+#define VERSION_NEEDED 0x020cu /* 2.12: xloadflags, hence the 64-bit entry */
+#define ENTRY_64_OFFSET 0x200u
+#define SECTOR 512u
+
+bool bzimage_is(const struct image *image)
+{
+	uint32_t magic;
+
+	memcpy(&magic, image->head + HEADER_MAGIC_OFFSET, sizeof(magic));
+	return magic == HEADER_MAGIC;
+}
+
+static int refuse(const struct image *image, const char *why)
+{
+	log_error("--kernel %s: %s", image->file.path, why);
+	return -EINVAL;
+}
+
+static int check_header(const struct image *image)
+{
+	const struct setup_header *header = &image->header;
+
+	if (header->boot_flag != BOOT_FLAG)
+		return refuse(image, "the boot sector's signature is missing: the file is damaged");
+	if (header->version < VERSION_NEEDED) {
+		log_error("--kernel %s: boot protocol %u.%02u is too old; minivmm needs 2.12 (Linux 3.8) or newer", image->file.path,
+			  header->version >> 8, header->version & 0xff);
+		return -EINVAL;
+	}
+	if (!(header->xloadflags & XLF_KERNEL_64))
+		return refuse(image, "is a 32-bit kernel; minivmm boots 64-bit ones");
+	if (!(header->loadflags & LOADED_HIGH))
+		return refuse(image, "is a zImage, which loads below 1 MiB; build a bzImage");
+	return 0;
+}
+
+/* Where the kernel wants to be, or the lowest place that does where that is beyond the RAM. 0: nowhere. */
+static uint64_t load_address(const struct image *image, uint64_t need)
+{
+	const struct setup_header *header = &image->header;
+	uint64_t align = header->kernel_alignment;
+	uint64_t wanted = header->pref_address;
+
+	if (wanted >= X86_HIGH_RAM && wanted < image->ram_end && need <= image->ram_end - wanted)
+		return wanted;
+	if (!header->relocatable_kernel || align == 0 || (align & (align - 1)))
+		return 0;
+	wanted = (X86_HIGH_RAM + align - 1) & ~(align - 1);
+	return wanted < image->ram_end && need <= image->ram_end - wanted ? wanted : 0;
+}
+
+int bzimage_load(struct image *image)
+{
+	struct setup_header *header = &image->header;
+	size_t header_end = HEADER_MAGIC_OFFSET + image->head[HEADER_MAGIC_OFFSET - 1];
+	size_t header_len = header_end - HEADER_OFFSET;
+	int err;
+
+	memset(header, 0, sizeof(*header));
+	memcpy(header, image->head + HEADER_OFFSET, header_len < sizeof(*header) ? header_len : sizeof(*header));
+	err = check_header(image);
+	if (err)
+		return err;
+
+	uint64_t setup = (uint64_t)((header->setup_sects ? header->setup_sects : 4) + 1) * SECTOR;
+	uint64_t body = (uint64_t)header->syssize * 16;
+
+	if (body <= ENTRY_64_OFFSET)
+		return refuse(image, "its header says that it holds no kernel: the file is damaged");
+	/* syssize is rounded up to 16 bytes */
+	if (setup >= image->file.size || body - 15 > image->file.size - setup) {
+		log_error("--kernel %s: is truncated: its header promises %llu bytes, the file has %llu; copy it again", image->file.path,
+			  (unsigned long long)(setup + body), (unsigned long long)image->file.size);
+		return -EINVAL;
+	}
+	if (body > image->file.size - setup)
+		body = image->file.size - setup;
+
+	uint64_t need = header->init_size > body ? header->init_size : body;
+	uint64_t start = load_address(image, need);
+
+	if (start == 0) {
+		log_error("--kernel %s: needs %llu MiB of RAM from 0x%llx on; raise --mem", image->file.path,
+			  (unsigned long long)((need >> 20) + 1), (unsigned long long)header->pref_address);
+		return -ENOSPC;
+	}
+	image->entry = start + ENTRY_64_OFFSET;
+	image->end = start + need;
+	return file_read(&image->file, setup, mem_ptr(image->memory, start, body), body);
+}

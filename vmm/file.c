@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/log.h"
+
+int file_open(struct file *file, const char *option, const char *path)
+{
+	struct stat st;
+
+	*file = (struct file){ .option = option, .path = path };
+	/* O_NONBLOCK: opening a FIFO must not wait for somebody to write to it */
+	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (file->fd < 0 || fstat(file->fd, &st) < 0) {
+		int err = errno;
+
+		log_error("%s %s: %s", option, path, strerror(err));
+		file_close(file);
+		return -err;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		log_error("%s %s: is a %s, not a plain file", option, path,
+			  S_ISDIR(st.st_mode)  ? "directory" :
+			  S_ISFIFO(st.st_mode) ? "FIFO: copy its content to a file first" :
+						 "device or socket");
+		file_close(file);
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	}
+	if (st.st_size == 0) {
+		log_error("%s %s: is empty", option, path);
+		file_close(file);
+		return -EINVAL;
+	}
+	file->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+void file_close(struct file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+int file_read(const struct file *file, uint64_t offset, void *to, uint64_t len)
+{
+	uint64_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(file->fd, (uint8_t *)to + done, len - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int err = errno;
+
+			log_error("%s %s: %s", file->option, file->path, strerror(err));
+			return -err;
+		}
+		if (n == 0) {
+			log_error("%s %s: became shorter while it was read; is it still being written?", file->option, file->path);
+			return -EIO;
+		}
+		done += (uint64_t)n;
+	}
+	return 0;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* One write(2) a line: lines of several threads, or of another program on the same terminal, do not mix. */
+static void log_line(const char *prefix, const char *fmt, va_list args)
+{
+	char line[1024];
+	int used = snprintf(line, sizeof(line), "minivmm: %s%s", prefix, *prefix ? ": " : "");
+	int more = vsnprintf(line + used, sizeof(line) - (size_t)used, fmt, args);
+	size_t len = (size_t)used + (size_t)(more > 0 ? more : 0);
+
+	if (len > sizeof(line) - 2)
+		len = sizeof(line) - 2;
+	line[len++] = '\n';
+	ssize_t ignored = write(STDERR_FILENO, line, len);
+	(void)ignored; /* where standard error is gone, nobody is left to tell */
+}
+
+void log_error(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	log_line("", fmt, args);
+	va_end(args);
+}
+
+int log_allowed(struct log_limit *limit, unsigned *dropped)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (limit->in_window == 0 || now.tv_sec - limit->window_start >= LOG_GUEST_SECONDS) {
+		limit->window_start = now.tv_sec;
+		limit->in_window = 0;
+	}
+	if (limit->in_window >= LOG_GUEST_BURST) {
+		limit->dropped++;
+		return 0;
+	}
+	limit->in_window++;
+	*dropped = limit->dropped;
+	limit->dropped = 0;
+	return 1;
+}
+
+void log_guest(struct log_limit *limit, const char *name, const char *fmt, ...)
+{
+	unsigned dropped;
+	va_list args;
+
+	if (!log_allowed(limit, &dropped))
+		return;
+	if (dropped)
+		log_error("%s: %u more messages like these were held back", name, dropped);
+	va_start(args, fmt);
+	log_line(name, fmt, args);
+	va_end(args);
+}

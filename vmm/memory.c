@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "vmm/log.h"
+
+int memory_init(struct memory *memory, uint64_t size, uint64_t hole_start, uint64_t hole_end)
+{
+	memset(memory, 0, sizeof(*memory));
+	void *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (mapping == MAP_FAILED) {
+		int err = errno;
+
+		log_error("--mem: cannot map %llu MiB of guest RAM: %s; ask for less", (unsigned long long)(size >> 20), strerror(err));
+		return -err;
+	}
+	memory->mapping = mapping;
+	memory->size = size;
+
+	uint64_t low = size < hole_start ? size : hole_start;
+	memory->regions[memory->n_regions++] = (struct memory_region){ .gpa = 0, .size = low, .host = memory->mapping };
+	if (size > low)
+		memory->regions[memory->n_regions++] =
+			(struct memory_region){ .gpa = hole_end, .size = size - low, .host = memory->mapping + low };
+	return 0;
+}
+
+void memory_release(struct memory *memory)
+{
+	if (memory->mapping)
+		munmap(memory->mapping, memory->size);
+	memset(memory, 0, sizeof(*memory));
+}
+
+void *mem_ptr(const struct memory *memory, uint64_t gpa, uint64_t len)
+{
+	for (unsigned i = 0; i < memory->n_regions; i++) {
+		const struct memory_region *region = &memory->regions[i];
+
+		/* Written so that no sum can overflow: a guest chooses both numbers. */
+		if (gpa >= region->gpa && gpa - region->gpa < region->size && len <= region->size - (gpa - region->gpa))
+			return region->host + (gpa - region->gpa);
+	}
+	return NULL;
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/options.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/log.h"
+
+#define MIB (1ull << 20)
+#define MEM_DEFAULT (512 * MIB)
+#define MEM_MIN (32 * MIB)
+#define MEM_MAX (1024 * 1024 * MIB)
+#define MEM_UNIT 4096u /* KVM maps whole pages */
+
+#ifndef MINIVMM_VERSION
+#error "the Makefile defines MINIVMM_VERSION"
+#endif
+
+const char *argp_program_version = "minivmm " MINIVMM_VERSION;
+
+static const char doc[] =
+	"Boot a Linux kernel on KVM with virtio-mmio devices in a device tree, and see what passes between driver and device."
+	"\vThe guest's serial console is standard input and output; on a terminal Ctrl-A x quits, Ctrl-A h helps.\n\n"
+	"Status: 0 the guest powered off or rebooted, or you quit; 1 minivmm, a file or the host failed; 2 wrong command "
+	"line; 3 the guest's kernel panicked; 4 a vCPU cannot go on (triple fault, emulation failure); 128+N signal N.\n\n"
+	"  ./minivmm --kernel bzImage\n"
+	"  ./minivmm --kernel bzImage --initrd initramfs.cpio --cpus 2 --device test,period=100ms,notify=ioeventfd\n"
+	"  ./minivmm --dump-dtb - | dtc -I dtb -O dts";
+
+enum { KEY_DUMP_DTB = 256, KEY_STATS };
+
+static const struct argp_option argp_options[] = {
+	{ "kernel", 'k', "FILE", 0, "bzImage or ELF vmlinux to boot", 0 },
+	{ "initrd", 'i', "FILE", 0, "initial RAM disk", 0 },
+	{ "append", 'a', "TEXT", 0, "kernel command line, behind \"" OPTIONS_CMDLINE_BASE "\"", 0 },
+	{ "mem", 'm', "SIZE", 0, "guest RAM: MiB, or with K, M, G (default 512M, from 32M)", 0 },
+	{ "cpus", 'c', "N", 0, "virtual CPUs, 1 to 16 (default 1)", 0 },
+	{ "device", 'd', "NAME[,KEY=VALUE...]", 0,
+	  "add a device, any number of times (default: one \"test\"; \"none\" for none); \"help\" lists them, \"NAME,help\" the keys", 0 },
+	{ "dump-dtb", KEY_DUMP_DTB, "FILE", 0, "write the device tree (\"-\": standard output) and end; needs no KVM", 0 },
+	{ "stats", KEY_STATS, NULL, 0, "at the end, print the exits by reason, device and register to standard error", 0 },
+	{ 0 },
+};
+
+static int bad(const char *option, const char *value, const char *takes)
+{
+	log_error("%s %s: takes %s", option, value, takes);
+	return -EINVAL;
+}
+
+/* Digits and nothing else in front of *end: no sign, no space. */
+static int parse_digits(const char *text, char **end, uint64_t *number)
+{
+	errno = 0;
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	*number = strtoull(text, end, 10);
+	return -errno;
+}
+
+static int parse_mem(const char *text, uint64_t *size)
+{
+	static const char suffixes[] = "KMGT";
+	const char *takes = "a size from 32M to 1T in whole pages, such as 512M or 6G";
+	uint64_t number, unit = MIB;
+	char *end;
+
+	if (parse_digits(text, &end, &number) < 0)
+		return bad("--mem", text, takes);
+	if (*end) {
+		const char *suffix = strchr(suffixes, *end >= 'a' ? *end - 'a' + 'A' : *end);
+
+		if (!suffix || end[1])
+			return bad("--mem", text, takes);
+		unit = 1024ull << (10 * (suffix - suffixes));
+	}
+	if (__builtin_mul_overflow(number, unit, size) || *size < MEM_MIN || *size > MEM_MAX || *size % MEM_UNIT)
+		return bad("--mem", text, takes);
+	return 0;
+}
+
+static int parse_cpus(const char *text, unsigned *cpus)
+{
+	uint64_t number;
+	char *end;
+
+	if (parse_digits(text, &end, &number) < 0 || *end || number < 1 || number > VM_CPUS_MAX)
+		return bad("--cpus", text, "a number from 1 to 16");
+	*cpus = (unsigned)number;
+	return 0;
+}
+
+static int add_device(struct vm_config *config, char *spec)
+{
+	char **devices = realloc(config->devices, (config->n_devices + 1) * sizeof(*devices));
+
+	if (!devices)
+		return -ENOMEM;
+	config->devices = devices;
+	config->devices[config->n_devices++] = spec;
+	return 0;
+}
+
+static int set_append(struct options *options, const char *text)
+{
+	free(options->cmdline);
+	if (asprintf(&options->cmdline, "%s %s", OPTIONS_CMDLINE_BASE, text) < 0) {
+		options->cmdline = NULL;
+		return -ENOMEM;
+	}
+	options->config.cmdline = options->cmdline;
+	return 0;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *options = state->input;
+	struct vm_config *config = &options->config;
+
+	switch (key) {
+	case 'k':
+		config->kernel = arg;
+		return 0;
+	case 'i':
+		config->initrd = arg;
+		return 0;
+	case 'a':
+		return set_append(options, arg);
+	case 'm':
+		return parse_mem(arg, &config->mem_size);
+	case 'c':
+		return parse_cpus(arg, &config->cpus);
+	case 'd':
+		return add_device(config, arg);
+	case KEY_DUMP_DTB:
+		config->dump_dtb = arg;
+		return 0;
+	case KEY_STATS:
+		config->stats = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		log_error("'%s': no option takes this; a kernel is named by --kernel FILE, its command line by --append", arg);
+		return -EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int options_read(struct options *options, int argc, char **argv)
+{
+	static const struct argp argp = { .options = argp_options, .parser = parse, .doc = doc };
+
+	*options = (struct options){ .config = { .cpus = 1, .mem_size = MEM_DEFAULT, .cmdline = OPTIONS_CMDLINE_BASE } };
+	argp_err_exit_status = VM_END_USAGE;
+	return argp_parse(&argp, argc, argv, 0, NULL, options) ? -EINVAL : 0;
+}
+
+void options_free(struct options *options)
+{
+	free(options->config.devices);
+	free(options->cmdline);
+}

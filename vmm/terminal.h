@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Standard input and output of minivmm, shared by the guest's console (bytes) and the devices (lines).
+ *
+ * Output never blocks a thread inside write(2): what standard output does not take now waits in a buffer that the loop
+ * drains. A vCPU that fills the buffer waits for room; the loop's own thread cannot wait, so its lines are counted and
+ * dropped beyond a bound, and the loss is said. Device lines wait for the end of a console line, so neither is torn.
+ *
+ * Where standard input is a terminal it is put into raw mode while the machine runs, and Ctrl-A is the escape: x quits,
+ * h helps, Ctrl-A again sends one Ctrl-A. It is restored by terminal_destroy(), and by a handler on a fatal signal.
+ */
+#ifndef MINIVMM_TERMINAL_H
+#define MINIVMM_TERMINAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop;
+struct terminal;
+
+/* Input waits: take it with terminal_read(). On the loop's thread, no lock held. */
+typedef void terminal_input_fn(void *ctx);
+/* The user typed Ctrl-A x, or standard output is gone (gone = 1). On any thread; must not call the terminal. */
+typedef void terminal_quit_fn(void *ctx, int gone);
+
+/* 0 or -errno. Touches neither descriptor until terminal_start(). */
+int terminal_create(struct terminal **terminal, struct loop *loop);
+/* Who takes input, and who ends the run. Before terminal_start(); ctx must outlive the terminal. */
+void terminal_set_input(struct terminal *terminal, terminal_input_fn *fn, void *ctx);
+void terminal_set_quit(struct terminal *terminal, terminal_quit_fn *fn, void *ctx);
+/* Raw mode where standard input is a terminal, and input begins. 0 or -errno, with a message. */
+int terminal_start(struct terminal *terminal);
+/* Wakes every vCPU that waits for room, so that it can be joined. Any thread. */
+void terminal_stop(struct terminal *terminal);
+/* Writes out what is buffered (gives up when standard output takes nothing for a second), restores standard input. */
+void terminal_destroy(struct terminal *terminal);
+
+/* Console bytes of the guest, in order, none lost: waits for room. On a vCPU's thread, no device's lock held. */
+void terminal_write(struct terminal *terminal, const void *bytes, size_t len);
+/* One whole line of a device, without its newline. Any thread, any lock; never waits. */
+void terminal_line(struct terminal *terminal, const char *line);
+/* Takes up to `len` bytes of input; 0 where none waits. Any thread. */
+size_t terminal_read(struct terminal *terminal, void *bytes, size_t len);
+
+#endif
