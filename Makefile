@@ -1,32 +1,80 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# make run and make test are all that a newcomer needs; "make help" lists the rest.
+# "make run" and "make test" are all that a newcomer needs; "make help" lists the rest.
 
 VERSION := 0.1.0
 BUILD := build
 CFLAGS ?= -O2 -g
-CC ?= gcc
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+V ?= 0
+Q := $(if $(filter 0,$(V)),@)
+say = @printf '  %-4s %s\n' '$(1)' '$(2)'
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE -DMINIVMM_VERSION='"$(VERSION)"'
 CFLAGS_ALL := -std=c11 $(WARN) -pthread -fno-common $(CFLAGS)
-# Static: it starts in a fraction of the time, and runs in any root file system.
-LDFLAGS_ALL := -static -pthread $(LDFLAGS)
 
 SRCS := $(wildcard vmm/*.c vmm/arch/x86/*.c devices/*.c devices/virtio/*.c devices/backend/*.c dtb/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 
 all: minivmm
 
+# Static: it starts in a fraction of the time, and runs in any root file system.
 minivmm: $(OBJS)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ -lfdt
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) -static $(LDFLAGS) -o $@ $^ -lfdt
 
 $(BUILD)/obj/%.o: %.c Makefile
+	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
--include $(OBJS:.o=.d)
+# --- unit tests: cmocka, one program a file, the driver played in plain memory ---------------------------------------
+
+UNIT_SRCS := $(wildcard tests/unit/test_*.c)
+UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(UNIT_SRCS),$(wildcard tests/unit/*.c)))
+UNIT_TESTS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
+
+$(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -lcmocka
+
+unit-tests: $(UNIT_TESTS)
+
+check-unit: unit-tests
+	CMOCKA_MESSAGE_OUTPUT=TAP prove $(UNIT_TESTS)
+
+# The same under the address and undefined-behaviour sanitizers; CC=clang works too.
+check-asan:
+	$(MAKE) BUILD=$(BUILD)/asan-$(notdir $(CC)) CC=$(CC) CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' check-unit
+
+# --- payload tests: bare-metal guests on the direct /dev/kvm ---------------------------------------------------------
+
+PAYLOAD_CFLAGS := -std=c11 $(WARN) -O1 -g -ffreestanding -fno-pic -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+	-mno-red-zone -mgeneral-regs-only
+PAYLOAD_LDFLAGS := -nostdlib -static -no-pie -Wl,-Ttext=0x100000 -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+PAYLOAD_SRCS := $(wildcard tests/payload/test_*.c)
+PAYLOAD_SUPPORT := $(filter-out $(PAYLOAD_SRCS),$(wildcard tests/payload/*.c tests/payload/*.S))
+PAYLOADS := $(PAYLOAD_SRCS:tests/payload/%.c=$(BUILD)/tests/payload/%.elf)
+
+$(PAYLOADS): $(BUILD)/tests/payload/%.elf: tests/payload/%.c $(PAYLOAD_SUPPORT) $(wildcard tests/payload/*.h) Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -I. $(PAYLOAD_CFLAGS) $(PAYLOAD_LDFLAGS) -o $@ $(PAYLOAD_SUPPORT) $<
+
+$(BUILD)/probe.elf: guest/probe/probe.S Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(PAYLOAD_LDFLAGS) -o $@ $<
+
+payloads: $(PAYLOADS) $(BUILD)/probe.elf
+
+check-payload: minivmm payloads
+	prove tests/payload
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 clean:
-	rm -rf $(BUILD)/obj minivmm
+	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/tests minivmm
 
-.PHONY: all clean
+.PHONY: all unit-tests check-unit check-asan payloads check-payload clean

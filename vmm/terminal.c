@@ -378,10 +378,8 @@ void terminal_stop(struct terminal *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
-void terminal_destroy(struct terminal *t)
+void terminal_finish(struct terminal *t)
 {
-	if (!t)
-		return;
 	if (t->lines_len && t->mid_line && t->out_len < OUT_CONSOLE_MAX)
 		out_put(t, "\n", 1);
 	t->on_quit = NULL;
@@ -396,7 +394,15 @@ void terminal_destroy(struct terminal *t)
 	}
 	if (t->out_len)
 		log_error("standard output takes no more: %zu bytes of the guest's console are lost", t->out_len);
+	t->out_len = 0;
 	restore_termios();
+}
+
+void terminal_destroy(struct terminal *t)
+{
+	if (!t)
+		return;
+	terminal_finish(t);
 	loop_del(t->in_source);
 	loop_del(t->out_source);
 	loop_del(t->line_timer);

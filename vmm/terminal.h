@@ -7,7 +7,7 @@
  * dropped beyond a bound, and the loss is said. Device lines wait for the end of a console line, so neither is torn.
  *
  * Where standard input is a terminal it is put into raw mode while the machine runs, and Ctrl-A is the escape: x quits,
- * h helps, Ctrl-A again sends one Ctrl-A. It is restored by terminal_destroy(), and by a handler on a fatal signal.
+ * h helps, Ctrl-A again sends one Ctrl-A. It is restored by terminal_finish(), and by a handler on a fatal signal.
  */
 #ifndef MINIVMM_TERMINAL_H
 #define MINIVMM_TERMINAL_H
@@ -32,7 +32,9 @@ void terminal_set_quit(struct terminal *terminal, terminal_quit_fn *fn, void *ct
 int terminal_start(struct terminal *terminal);
 /* Wakes every vCPU that waits for room, so that it can be joined. Any thread. */
 void terminal_stop(struct terminal *terminal);
-/* Writes out what is buffered (gives up when standard output takes nothing for a second), restores standard input. */
+/* Once nothing else runs: writes out what is buffered (gives up when nothing is taken for a second), ends raw mode. */
+void terminal_finish(struct terminal *terminal);
+/* NULL is ignored. */
 void terminal_destroy(struct terminal *terminal);
 
 /* Console bytes of the guest, in order, none lost: waits for room. On a vCPU's thread, no device's lock held. */

@@ -232,6 +232,9 @@ int vm_run(struct vm *vm)
 	terminal_stop(vm->terminal);
 	for (unsigned i = 0; i < vm->config->cpus; i++)
 		vcpu_join(&vm->vcpus[i]);
+	terminal_finish(vm->terminal);
+	if (vm->config->stats)
+		print_stats(vm);
 	return atomic_load(&vm->status);
 }
 
@@ -242,8 +245,6 @@ void vm_destroy(struct vm *vm)
 	for (unsigned i = vm->n_devices; i > 0; i--)
 		vm->devices[i - 1].ops->destroy(vm->devices[i - 1].ctx);
 	terminal_destroy(vm->terminal);
-	if (vm->config->stats && vm->vcpus)
-		print_stats(vm);
 	for (unsigned i = 0; vm->vcpus && i < vm->config->cpus; i++)
 		vcpu_destroy(&vm->vcpus[i]);
 	free(vm->vcpus);
