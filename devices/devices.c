@@ -9,7 +9,7 @@
 #include "vmm/vm.h"
 
 #define DEFAULT_DEVICE "test"
-#define NO_DEVICE "none"
+#define NO_DEVICE      "none"
 
 static size_t name_len(const char *spec)
 {
@@ -21,7 +21,8 @@ static const struct virtio_class *find_class(const char *spec)
 	const struct virtio_class *class = virtio_class_find(spec, name_len(spec));
 
 	if (!class)
-		log_error("--device %.*s: there is no such device; \"--device help\" lists them", (int)name_len(spec), spec);
+		log_error("--device %.*s: there is no such device; \"--device help\" lists them", (int)name_len(spec),
+			  spec);
 	return class;
 }
 

@@ -12,17 +12,17 @@
 #include "vmm/log.h"
 #include "vmm/vm.h"
 
-#define SYSCON_REG 0x0u
-#define SYSCON_POWEROFF 0x5555u
-#define SYSCON_REBOOT 0x7777u
-#define PANIC_REG 0x100u /* apart from the system controller, which Linux maps as a whole */
-#define PANIC_PANICKED 0x1u
+#define SYSCON_REG         0x0u
+#define SYSCON_POWEROFF    0x5555u
+#define SYSCON_REBOOT      0x7777u
+#define PANIC_REG          0x100u /* apart from the system controller, which Linux maps as a whole */
+#define PANIC_PANICKED     0x1u
 #define PANIC_CRASH_LOADED 0x2u
-#define POWER_WINDOW 0x1000u
+#define POWER_WINDOW       0x1000u
 
 #define I8042_COMMAND_PORT 0x64u
-#define I8042_RESET_PULSE 0xfeu
-#define I8042_ABSENT 0xffu /* what a read gives where there is no controller: Linux then looks no further */
+#define I8042_RESET_PULSE  0xfeu
+#define I8042_ABSENT       0xffu /* what a read gives where there is no controller: Linux then looks no further */
 
 struct power {
 	struct vm *vm;
@@ -123,8 +123,12 @@ int power_create(struct vm *vm)
 	power->vm = vm;
 	err = vm_alloc_mmio(vm, POWER_WINDOW, &power->gpa);
 	if (!err) {
-		struct bus_range window = { .base = power->gpa, .len = POWER_WINDOW, .name = "power", .ops = &power_ops, .ctx = power };
-		struct bus_range port = { .base = I8042_COMMAND_PORT, .len = 1, .name = "i8042", .ops = &i8042_ops, .ctx = power };
+		struct bus_range window = {
+			.base = power->gpa, .len = POWER_WINDOW, .name = "power", .ops = &power_ops, .ctx = power
+		};
+		struct bus_range port = {
+			.base = I8042_COMMAND_PORT, .len = 1, .name = "i8042", .ops = &i8042_ops, .ctx = power
+		};
 
 		err = bus_add(&vm->mmio, &window);
 		if (!err)

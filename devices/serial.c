@@ -17,12 +17,12 @@
 #include "vmm/terminal.h"
 #include "vmm/vm.h"
 
-#define SERIAL_PORT 0x3f8u
+#define SERIAL_PORT  0x3f8u
 #define SERIAL_PORTS 8u
-#define SERIAL_GSI 4
+#define SERIAL_GSI   4
 #define SERIAL_CLOCK 1843200u /* Hz */
-#define SERIAL_BAUD 115200u
-#define FIFO_SIZE 16u
+#define SERIAL_BAUD  115200u
+#define FIFO_SIZE    16u
 
 struct serial {
 	struct terminal *terminal;
@@ -127,22 +127,14 @@ static uint8_t register_read(struct serial *serial, uint64_t off)
 	bool dlab = serial->lcr & UART_LCR_DLAB;
 
 	switch (off) {
-	case UART_RX:
-		return dlab ? serial->divisor[0] : read_rbr(serial);
-	case UART_IER:
-		return dlab ? serial->divisor[1] : serial->ier;
-	case UART_IIR:
-		return read_iir(serial);
-	case UART_LCR:
-		return serial->lcr;
-	case UART_MCR:
-		return serial->mcr;
-	case UART_LSR:
-		return UART_LSR_TEMT | UART_LSR_THRE | (serial->fifo_len ? UART_LSR_DR : 0);
-	case UART_MSR:
-		return read_msr(serial);
-	default:
-		return serial->scratch;
+	case UART_RX: return dlab ? serial->divisor[0] : read_rbr(serial);
+	case UART_IER: return dlab ? serial->divisor[1] : serial->ier;
+	case UART_IIR: return read_iir(serial);
+	case UART_LCR: return serial->lcr;
+	case UART_MCR: return serial->mcr;
+	case UART_LSR: return UART_LSR_TEMT | UART_LSR_THRE | (serial->fifo_len ? UART_LSR_DR : 0);
+	case UART_MSR: return read_msr(serial);
+	default: return serial->scratch;
 	}
 }
 
@@ -164,18 +156,13 @@ static void register_write(struct serial *serial, uint64_t off, uint8_t value)
 			serial->fifo_len = 0;
 		receive(serial);
 		break;
-	case UART_LCR:
-		serial->lcr = value;
-		break;
+	case UART_LCR: serial->lcr = value; break;
 	case UART_MCR:
 		serial->mcr = value & 0x1f;
 		receive(serial);
 		break;
-	case UART_SCR:
-		serial->scratch = value;
-		break;
-	default:
-		break; /* LSR and MSR are read-only */
+	case UART_SCR: serial->scratch = value; break;
+	default: break; /* LSR and MSR are read-only */
 	}
 }
 
@@ -227,7 +214,9 @@ static void serial_write(void *ctx, uint64_t off, unsigned len, uint64_t value)
 
 static const char *serial_reg_name(uint64_t off)
 {
-	static const char *const names[SERIAL_PORTS] = { "RBR/THR", "IER", "IIR/FCR", "LCR", "MCR", "LSR", "MSR", "SCR" };
+	static const char *const names[SERIAL_PORTS] = {
+		"RBR/THR", "IER", "IIR/FCR", "LCR", "MCR", "LSR", "MSR", "SCR"
+	};
 
 	return off < SERIAL_PORTS ? names[off] : NULL;
 }
@@ -256,7 +245,9 @@ int serial_create(struct vm *vm)
 	pthread_mutex_init(&serial->lock, NULL);
 	err = irq_alloc(&vm->irqs, SERIAL_GSI, &serial->irq);
 	if (!err) {
-		struct bus_range ports = { .base = SERIAL_PORT, .len = SERIAL_PORTS, .name = "serial", .ops = &serial_ops, .ctx = serial };
+		struct bus_range ports = {
+			.base = SERIAL_PORT, .len = SERIAL_PORTS, .name = "serial", .ops = &serial_ops, .ctx = serial
+		};
 
 		err = bus_add(&vm->pio, &ports);
 	}

@@ -9,8 +9,8 @@
 
 #define TEST_F_CAN_PRINT 0 /* feature bit: the print queue is usable */
 #define TEST_QUEUE_PRINT 0 /* driver to device: any number of little-endian 32-bit numbers a buffer */
-#define TEST_QUEUE_SIZE 128
-#define TEST_PRINT_MAX 1024 /* numbers printed of one buffer; the rest are counted: the guest chooses its length */
+#define TEST_QUEUE_SIZE  128
+#define TEST_PRINT_MAX   1024 /* numbers printed of one buffer; the rest are counted: the guest chooses its length */
 
 struct test_config {
 	struct le32 num_pages; /* what the host wants; the driver's writes are ignored */
@@ -63,7 +63,8 @@ static void test_kick(struct virtio_dev *dev, unsigned q)
 	struct virtio_chain chain;
 
 	if (!virtio_has_feature(dev, TEST_F_CAN_PRINT)) {
-		virtio_fail(dev, "the print queue is used, but its feature CAN_PRINT is not negotiated (virtio 1.2, 2.2)");
+		virtio_fail(dev,
+			    "the print queue is used, but its feature CAN_PRINT is not negotiated (virtio 1.2, 2.2)");
 		return;
 	}
 	while (vq_pop(dev, q, &chain) > 0) {
@@ -92,8 +93,8 @@ static int test_create(struct virtio_dev *dev)
 }
 
 #define FIELD(field) offsetof(struct test, field)
-#define TIME_MIN 100000ull        /* 100 us */
-#define TIME_MAX 3600000000000ull /* an hour */
+#define TIME_MIN     100000ull        /* 100 us */
+#define TIME_MAX     3600000000000ull /* an hour */
 
 static const struct option_desc test_options[] = {
 	{ "delay", OPTION_DURATION, FIELD(delay), "1s", TIME_MIN, TIME_MAX, NULL, "time to the first tick" },

@@ -10,8 +10,8 @@
 
 #include "vmm/log.h"
 
-#define TREE_START 4096      /* bytes; doubled as often as it takes */
-#define TREE_MAX (16 << 20)  /* no machine of ours comes near */
+#define TREE_START 4096       /* bytes; doubled as often as it takes */
+#define TREE_MAX   (16 << 20) /* no machine of ours comes near */
 
 /* Gives libfdt a buffer of twice the size. 0 where the call that failed for space can be made again. */
 static int grow(struct dtb *tree)
@@ -34,12 +34,12 @@ static int grow(struct dtb *tree)
 }
 
 /* Makes a libfdt call, with a larger buffer where the space ran out, unless an error sticks already. */
-#define TRY(tree, call)                                                                             \
-	do {                                                                                        \
-		int err_ = (tree)->err;                                                             \
-		while (!err_ && (err_ = (call)) == -FDT_ERR_NOSPACE && (err_ = grow(tree)) == 0)    \
-			;                                                                           \
-		(tree)->err = err_;                                                                 \
+#define TRY(tree, call)                                                                          \
+	do {                                                                                     \
+		int err_ = (tree)->err;                                                          \
+		while (!err_ && (err_ = (call)) == -FDT_ERR_NOSPACE && (err_ = grow(tree)) == 0) \
+			;                                                                        \
+		(tree)->err = err_;                                                              \
 	} while (0)
 
 void dtb_start(struct dtb *tree)

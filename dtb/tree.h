@@ -37,8 +37,8 @@ void dtb_string(struct dtb *tree, const char *property, const char *value);
 /* Several strings in one property: `values` ends with its own NUL besides the NUL between each two. */
 void dtb_strings(struct dtb *tree, const char *property, const char *values, size_t len);
 void dtb_cells(struct dtb *tree, const char *property, const uint32_t *cells, size_t n);
-#define DTB_CELLS(tree, property, ...)                                              \
-	dtb_cells(tree, property, (const uint32_t[]){ __VA_ARGS__ },                \
+#define DTB_CELLS(tree, property, ...)                               \
+	dtb_cells(tree, property, (const uint32_t[]){ __VA_ARGS__ }, \
 		  sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
 void dtb_u32(struct dtb *tree, const char *property, uint32_t value);
 void dtb_u64(struct dtb *tree, const char *property, uint64_t value);

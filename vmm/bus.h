@@ -26,7 +26,7 @@ struct bus_range {
 };
 
 struct bus {
-	const char *name; /* "mmio" or "pio" */
+	const char *name;                        /* "mmio" or "pio" */
 	struct bus_range ranges[BUS_RANGES_MAX]; /* by rising base */
 	unsigned n_ranges;
 };

@@ -63,7 +63,8 @@ int file_read(const struct file *file, uint64_t offset, void *to, uint64_t len)
 			return -err;
 		}
 		if (n == 0) {
-			log_error("%s %s: became shorter while it was read; is it still being written?", file->option, file->path);
+			log_error("%s %s: became shorter while it was read; is it still being written?", file->option,
+				  file->path);
 			return -EIO;
 		}
 		done += (uint64_t)n;

@@ -12,7 +12,7 @@
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* What a guest can cause at will must not flood the host: at most LOG_GUEST_BURST lines in LOG_GUEST_SECONDS. */
-#define LOG_GUEST_BURST 10
+#define LOG_GUEST_BURST   10
 #define LOG_GUEST_SECONDS 5
 
 /* One limiter a source of messages; zeroed is a valid start. The caller's lock guards it. */

@@ -166,7 +166,8 @@ void loop_set_timer(struct loop_source *source, uint64_t first_ns, uint64_t peri
 {
 	struct itimerspec spec = {
 		.it_value = { .tv_sec = (time_t)(first_ns / 1000000000u), .tv_nsec = (long)(first_ns % 1000000000u) },
-		.it_interval = { .tv_sec = (time_t)(period_ns / 1000000000u), .tv_nsec = (long)(period_ns % 1000000000u) },
+		.it_interval = { .tv_sec = (time_t)(period_ns / 1000000000u),
+				 .tv_nsec = (long)(period_ns % 1000000000u) },
 	};
 
 	timerfd_settime(source->fd, 0, &spec, NULL);
@@ -200,9 +201,7 @@ static void source_call(struct loop_source *source, uint32_t events)
 	uint64_t expirations;
 
 	switch (source->kind) {
-	case SOURCE_FD:
-		source->on_fd(source->ctx, events);
-		break;
+	case SOURCE_FD: source->on_fd(source->ctx, events); break;
 	case SOURCE_TIMER:
 		/* EAGAIN: somebody set the timer anew after epoll saw it expire */
 		if (read(source->fd, &expirations, sizeof(expirations)) == sizeof(expirations))

@@ -74,7 +74,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!options.config.kernel && !options.config.dump_dtb) {
-		log_error("no kernel: name one with --kernel FILE; \"make run\" builds and boots one, --help lists the options");
+		log_error(
+			"no kernel: name one with --kernel FILE; \"make run\" builds and boots one, --help lists the options");
 		goto out;
 	}
 	status = run(&options.config);

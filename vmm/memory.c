@@ -15,7 +15,8 @@ int memory_init(struct memory *memory, uint64_t size, uint64_t hole_start, uint6
 	if (mapping == MAP_FAILED) {
 		int err = errno;
 
-		log_error("--mem: cannot map %llu MiB of guest RAM: %s; ask for less", (unsigned long long)(size >> 20), strerror(err));
+		log_error("--mem: cannot map %llu MiB of guest RAM: %s; ask for less", (unsigned long long)(size >> 20),
+			  strerror(err));
 		return -err;
 	}
 	memory->mapping = mapping;

@@ -22,8 +22,8 @@ struct memory {
 };
 
 /*
- * Maps `size` bytes (a multiple of the page size) of zeroed RAM: up to `hole_start` from gpa 0, the rest from `hole_end`.
- * Pages are taken from the host when first touched. 0 or -errno, with a message.
+ * Maps `size` bytes (a multiple of the page size) of zeroed RAM: up to `hole_start` from gpa 0, the rest from
+ * `hole_end`. Pages are taken from the host when first touched. 0 or -errno, with a message.
  */
 int memory_init(struct memory *memory, uint64_t size, uint64_t hole_start, uint64_t hole_end);
 void memory_release(struct memory *memory);

@@ -9,11 +9,11 @@
 
 #include "vmm/log.h"
 
-#define MIB (1ull << 20)
+#define MIB         (1ull << 20)
 #define MEM_DEFAULT (512 * MIB)
-#define MEM_MIN (32 * MIB)
-#define MEM_MAX (1024 * 1024 * MIB)
-#define MEM_UNIT 4096u /* KVM maps whole pages */
+#define MEM_MIN     (32 * MIB)
+#define MEM_MAX     (1024 * 1024 * MIB)
+#define MEM_UNIT    4096u /* KVM maps whole pages */
 
 #ifndef MINIVMM_VERSION
 #error "the Makefile defines MINIVMM_VERSION"
@@ -39,9 +39,12 @@ static const struct argp_option argp_options[] = {
 	{ "mem", 'm', "SIZE", 0, "guest RAM: MiB, or with K, M, G (default 512M, from 32M)", 0 },
 	{ "cpus", 'c', "N", 0, "virtual CPUs, 1 to 16 (default 1)", 0 },
 	{ "device", 'd', "NAME[,KEY=VALUE...]", 0,
-	  "add a device, any number of times (default: one \"test\"; \"none\" for none); \"help\" lists them, \"NAME,help\" the keys", 0 },
-	{ "dump-dtb", KEY_DUMP_DTB, "FILE", 0, "write the device tree (\"-\": standard output) and end; needs no KVM", 0 },
-	{ "stats", KEY_STATS, NULL, 0, "at the end, print the exits by reason, device and register to standard error", 0 },
+	  "add a device, any number of times (default: one \"test\"; \"none\" for none); \"help\" lists them, \"NAME,help\" the keys",
+	  0 },
+	{ "dump-dtb", KEY_DUMP_DTB, "FILE", 0, "write the device tree (\"-\": standard output) and end; needs no KVM",
+	  0 },
+	{ "stats", KEY_STATS, NULL, 0, "at the end, print the exits by reason, device and register to standard error",
+	  0 },
 	{ 0 },
 };
 
@@ -121,31 +124,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct vm_config *config = &options->config;
 
 	switch (key) {
-	case 'k':
-		config->kernel = arg;
-		return 0;
-	case 'i':
-		config->initrd = arg;
-		return 0;
-	case 'a':
-		return set_append(options, arg);
-	case 'm':
-		return parse_mem(arg, &config->mem_size);
-	case 'c':
-		return parse_cpus(arg, &config->cpus);
-	case 'd':
-		return add_device(config, arg);
-	case KEY_DUMP_DTB:
-		config->dump_dtb = arg;
-		return 0;
-	case KEY_STATS:
-		config->stats = true;
-		return 0;
+	case 'k': config->kernel = arg; return 0;
+	case 'i': config->initrd = arg; return 0;
+	case 'a': return set_append(options, arg);
+	case 'm': return parse_mem(arg, &config->mem_size);
+	case 'c': return parse_cpus(arg, &config->cpus);
+	case 'd': return add_device(config, arg);
+	case KEY_DUMP_DTB: config->dump_dtb = arg; return 0;
+	case KEY_STATS: config->stats = true; return 0;
 	case ARGP_KEY_ARG:
-		log_error("'%s': no option takes this; a kernel is named by --kernel FILE, its command line by --append", arg);
+		log_error(
+			"'%s': no option takes this; a kernel is named by --kernel FILE, its command line by --append",
+			arg);
 		return -EINVAL;
-	default:
-		return ARGP_ERR_UNKNOWN;
+	default: return ARGP_ERR_UNKNOWN;
 	}
 }
 
@@ -153,7 +145,8 @@ int options_read(struct options *options, int argc, char **argv)
 {
 	static const struct argp argp = { .options = argp_options, .parser = parse, .doc = doc };
 
-	*options = (struct options){ .config = { .cpus = 1, .mem_size = MEM_DEFAULT, .cmdline = OPTIONS_CMDLINE_BASE } };
+	*options =
+		(struct options){ .config = { .cpus = 1, .mem_size = MEM_DEFAULT, .cmdline = OPTIONS_CMDLINE_BASE } };
 	argp_err_exit_status = VM_END_USAGE;
 	return argp_parse(&argp, argc, argv, 0, NULL, options) ? -EINVAL : 0;
 }

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct stats_row *stats_row(struct stats *stats, const char *reason, const struct bus_range *range, uint64_t where)
+static struct stats_row *stats_row(struct stats *stats, const char *reason, const struct bus_range *range,
+				   uint64_t where)
 {
 	uint64_t hash = ((uintptr_t)reason ^ ((uintptr_t)range << 1) ^ (where << 3)) * 0x9e3779b97f4a7c15u;
 
@@ -61,8 +62,12 @@ static void print_row(const struct stats_row *row, uint64_t total, FILE *out)
 
 	if (row->range || row->where)
 		snprintf(where, sizeof(where), "%s0x%" PRIx64, row->range ? "+" : "", row->where);
-	fprintf(out, "%10" PRIu64 " %5.1f%%  %-10s  %-10s  %s\n", row->count, 100.0 * (double)row->count / (double)total,
-		row->reason, row->range ? row->range->name : *where ? "unclaimed" : "-", reg ? reg : where);
+	fprintf(out, "%10" PRIu64 " %5.1f%%  %-10s  %-10s  %s\n", row->count,
+		100.0 * (double)row->count / (double)total, row->reason,
+		row->range ? row->range->name :
+		*where     ? "unclaimed" :
+			     "-",
+		reg ? reg : where);
 }
 
 void stats_print(const struct stats *stats, FILE *out)
@@ -75,6 +80,7 @@ void stats_print(const struct stats *stats, FILE *out)
 	for (unsigned i = 0; i < STATS_ROWS && rows[i].count; i++)
 		print_row(&rows[i], stats->total, out);
 	if (stats->others)
-		fprintf(out, "%10" PRIu64 " %5.1f%%  (all others)\n", stats->others, 100.0 * (double)stats->others / (double)stats->total);
+		fprintf(out, "%10" PRIu64 " %5.1f%%  (all others)\n", stats->others,
+			100.0 * (double)stats->others / (double)stats->total);
 	fprintf(out, "%10" PRIu64 "         exits to user space in all\n", stats->total);
 }

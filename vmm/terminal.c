@@ -19,13 +19,13 @@
 
 #define ESCAPE 0x01 /* Ctrl-A */
 
-#define OUT_CONSOLE_MAX (64u << 10) /* a vCPU waits above this */
-#define OUT_MAX (256u << 10)        /* device lines are dropped above this */
-#define LINES_MAX (16u << 10)       /* device lines that wait for the console's line to end */
-#define LINE_WAIT_NS 100000000u     /* ... but no longer than this: a prompt never ends its line */
-#define WRITE_MAX 256u              /* what a descriptor that polls writable takes without blocking */
-#define DRAIN_MS 1000
-#define IN_MAX 4096u
+#define OUT_CONSOLE_MAX (64u << 10)  /* a vCPU waits above this */
+#define OUT_MAX         (256u << 10) /* device lines are dropped above this */
+#define LINES_MAX       (16u << 10)  /* device lines that wait for the console's line to end */
+#define LINE_WAIT_NS    100000000u   /* ... but no longer than this: a prompt never ends its line */
+#define WRITE_MAX       256u         /* what a descriptor that polls writable takes without blocking */
+#define DRAIN_MS        1000
+#define IN_MAX          4096u
 
 struct terminal {
 	struct loop *loop;
@@ -127,7 +127,8 @@ static void lines_release(struct terminal *t)
 	out_put(t, t->lines, t->lines_len);
 	t->lines_len = 0;
 	if (t->lines_dropped)
-		note_len = snprintf(note, sizeof(note), "minivmm: %llu lines of devices were dropped: standard output was full\n",
+		note_len = snprintf(note, sizeof(note),
+				    "minivmm: %llu lines of devices were dropped: standard output was full\n",
 				    (unsigned long long)t->lines_dropped);
 	t->lines_dropped = 0;
 	out_put(t, note, (size_t)note_len);
@@ -230,8 +231,7 @@ static bool escape_key(struct terminal *t, char key)
 {
 	t->escaped = false;
 	switch (key) {
-	case ESCAPE:
-		return true;
+	case ESCAPE: return true;
 	case 'x':
 	case 'X':
 		if (t->on_quit)
@@ -240,10 +240,11 @@ static bool escape_key(struct terminal *t, char key)
 	case 'h':
 	case 'H':
 	case '?':
-		terminal_line(t, "\nminivmm: Ctrl-A x  quit\nminivmm: Ctrl-A h  this help\nminivmm: Ctrl-A Ctrl-A  send Ctrl-A to the guest");
+		terminal_line(
+			t,
+			"\nminivmm: Ctrl-A x  quit\nminivmm: Ctrl-A h  this help\nminivmm: Ctrl-A Ctrl-A  send Ctrl-A to the guest");
 		return false;
-	default:
-		return false;
+	default: return false;
 	}
 }
 

@@ -79,8 +79,8 @@ static void exit_io(struct vcpu *vcpu)
 static void exit_mmio(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
-	const struct bus_range *range =
-		bus_access(&vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.len, run->mmio.is_write, run->mmio.data);
+	const struct bus_range *range = bus_access(&vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.len,
+						   run->mmio.is_write, run->mmio.data);
 
 	stats_count(&vcpu->stats, run->mmio.is_write ? "mmio write" : "mmio read", range, run->mmio.phys_addr);
 }
@@ -92,15 +92,16 @@ static void exit_internal_error(struct vcpu *vcpu)
 
 	stats_count(&vcpu->stats, "error", NULL, 0);
 	if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION) {
-		snprintf(what, sizeof(what), "KVM_EXIT_INTERNAL_ERROR, suberror %u: the host's KVM gave up; try scripts/kvmbox",
+		snprintf(what, sizeof(what),
+			 "KVM_EXIT_INTERNAL_ERROR, suberror %u: the host's KVM gave up; try scripts/kvmbox",
 			 run->internal.suberror);
 		vcpu_crash(vcpu, what);
 		return;
 	}
 
 	const uint8_t *bytes = run->emulation_failure.insn_bytes;
-	size_t len = run->emulation_failure.ndata >= 3 &&
-				     (run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) ?
+	size_t len = run->emulation_failure.ndata >= 3 && (run->emulation_failure.flags &
+							   KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) ?
 			     run->emulation_failure.insn_size :
 			     0;
 	const char *name = arch_insn_name(bytes, len < 15 ? len : 15);
@@ -108,7 +109,8 @@ static void exit_internal_error(struct vcpu *vcpu)
 
 	for (size_t i = 0; i < len && i < 15; i++)
 		snprintf(hex + 3 * i, 4, "%02x%s", bytes[i], i + 1 < len && i + 1 < 15 ? " " : "");
-	snprintf(what, sizeof(what), "this host's KVM cannot emulate %s (%s): it cannot run this guest; run scripts/kvmbox ./minivmm ...",
+	snprintf(what, sizeof(what),
+		 "this host's KVM cannot emulate %s (%s): it cannot run this guest; run scripts/kvmbox ./minivmm ...",
 		 name ? name : "an instruction", hex);
 	vcpu_crash(vcpu, what);
 }
@@ -120,22 +122,17 @@ static void vcpu_exit(struct vcpu *vcpu)
 	char what[96];
 
 	switch (run->exit_reason) {
-	case KVM_EXIT_IO:
-		exit_io(vcpu);
-		return;
-	case KVM_EXIT_MMIO:
-		exit_mmio(vcpu);
-		return;
-	case KVM_EXIT_INTERNAL_ERROR:
-		exit_internal_error(vcpu);
-		return;
+	case KVM_EXIT_IO: exit_io(vcpu); return;
+	case KVM_EXIT_MMIO: exit_mmio(vcpu); return;
+	case KVM_EXIT_INTERNAL_ERROR: exit_internal_error(vcpu); return;
 	case KVM_EXIT_SHUTDOWN:
 		stats_count(&vcpu->stats, "shutdown", NULL, 0);
 		vcpu_crash(vcpu, "triple fault: the guest took an exception that it has no handler for");
 		return;
 	case KVM_EXIT_FAIL_ENTRY:
 		stats_count(&vcpu->stats, "fail entry", NULL, 0);
-		snprintf(what, sizeof(what), "KVM_EXIT_FAIL_ENTRY: the processor refused the guest's state, reason 0x%llx",
+		snprintf(what, sizeof(what),
+			 "KVM_EXIT_FAIL_ENTRY: the processor refused the guest's state, reason 0x%llx",
 			 (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
 		vcpu_crash(vcpu, what);
 		return;

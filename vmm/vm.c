@@ -91,9 +91,12 @@ static const struct {
 	int cap;
 	const char *name;
 } needed[] = {
-	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" }, { KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP" },
-	{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },             { KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD" },
-	{ KVM_CAP_PIT2, "KVM_CAP_PIT2" },               { KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID" },
+	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" },
+	{ KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP" },
+	{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },
+	{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD" },
+	{ KVM_CAP_PIT2, "KVM_CAP_PIT2" },
+	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID" },
 	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
 };
 
@@ -104,16 +107,19 @@ static int open_kvm(struct vm *vm)
 		int err = errno;
 
 		if (err == EACCES || err == EPERM)
-			log_error("/dev/kvm: %s: join the group that owns it (usermod -aG kvm USER) or run scripts/kvmbox ./minivmm ...",
-				  strerror(err));
+			log_error(
+				"/dev/kvm: %s: join the group that owns it (usermod -aG kvm USER) or run scripts/kvmbox ./minivmm ...",
+				strerror(err));
 		else
-			log_error("/dev/kvm: %s: load kvm_intel or kvm_amd, or run scripts/kvmbox ./minivmm ...", strerror(err));
+			log_error("/dev/kvm: %s: load kvm_intel or kvm_amd, or run scripts/kvmbox ./minivmm ...",
+				  strerror(err));
 		return -err;
 	}
 	int version = ioctl(vm->kvm_fd, KVM_GET_API_VERSION, 0);
 
 	if (version != KVM_API_VERSION) {
-		log_error("/dev/kvm: answers API version %d, not %d: not a KVM; try scripts/kvmbox ./minivmm ...", version, KVM_API_VERSION);
+		log_error("/dev/kvm: answers API version %d, not %d: not a KVM; try scripts/kvmbox ./minivmm ...",
+			  version, KVM_API_VERSION);
 		return -ENOTSUP;
 	}
 	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
@@ -145,8 +151,8 @@ static int attach_memory(struct vm *vm)
 		if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0) {
 			int err = errno;
 
-			log_error("/dev/kvm: KVM_SET_USER_MEMORY_REGION of %llu MiB: %s", (unsigned long long)(region->size >> 20),
-				  strerror(err));
+			log_error("/dev/kvm: KVM_SET_USER_MEMORY_REGION of %llu MiB: %s",
+				  (unsigned long long)(region->size >> 20), strerror(err));
 			return -err;
 		}
 	}
@@ -168,7 +174,8 @@ static int attach_ioeventfds(struct vm *vm)
 		if (ioctl(vm->fd, KVM_IOEVENTFD, &ioeventfd) < 0) {
 			int err = errno;
 
-			log_error("/dev/kvm: KVM_IOEVENTFD at 0x%llx: %s: try notify=exit", (unsigned long long)wanted->gpa, strerror(err));
+			log_error("/dev/kvm: KVM_IOEVENTFD at 0x%llx: %s: try notify=exit",
+				  (unsigned long long)wanted->gpa, strerror(err));
 			return -err;
 		}
 	}

@@ -16,8 +16,8 @@
 #include "vmm/irq.h"
 #include "vmm/memory.h"
 
-#define VM_CPUS_MAX 16
-#define VM_DEVICES_MAX 48
+#define VM_CPUS_MAX       16
+#define VM_DEVICES_MAX    48
 #define VM_IOEVENTFDS_MAX 256
 
 struct dtb;

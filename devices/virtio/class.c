@@ -14,7 +14,9 @@
 #include "vmm/loop.h"
 #include "vmm/vm.h"
 
-static const char *const notify_names[] = { [VIRTIO_NOTIFY_EXIT] = "exit", [VIRTIO_NOTIFY_IOEVENTFD] = "ioeventfd", NULL };
+static const char *const notify_names[] = {
+	[VIRTIO_NOTIFY_EXIT] = "exit", [VIRTIO_NOTIFY_IOEVENTFD] = "ioeventfd", NULL
+};
 
 #define COMMON(field) offsetof(struct virtio_settings, field)
 static const struct option_desc common_options[] = {
@@ -95,7 +97,8 @@ static int make_queues(struct virtio_dev *dev)
 	return loop_add_fd(dev->vm->loop, dev->again_fd, EPOLLIN, virtio_kick_again, dev, &dev->again);
 }
 
-int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_class *class, unsigned index, const char *options)
+int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_class *class, unsigned index,
+		  const char *options)
 {
 	struct virtio_dev *dev = calloc(1, sizeof(*dev));
 	int err = -ENOMEM;

@@ -17,10 +17,10 @@
 #include "vmm/log.h"
 
 #define VIRTIO_FEATURE_WORDS 4 /* bits 0 to 127, 32 a word (virtio 1.2, 2.2) */
-#define VIRTIO_CONFIG_MAX 0x100u
+#define VIRTIO_CONFIG_MAX    0x100u
 
 /* InterruptStatus (virtio 1.2, 4.2.2) */
-#define VIRTIO_ISR_USED 0x1u
+#define VIRTIO_ISR_USED   0x1u
 #define VIRTIO_ISR_CONFIG 0x2u
 
 struct loop_source;
@@ -60,7 +60,8 @@ struct virtio_dev {
 	uint32_t again_queues; /* a bit a queue */
 };
 
-/* --- classes ------------------------------------------------------------------------------------------------------- */
+/* --- classes -------------------------------------------------------------------------------------------------------
+ */
 
 /* The class of that name, or NULL. */
 const struct virtio_class *virtio_class_find(const char *name, size_t len);
@@ -69,16 +70,19 @@ void virtio_classes_list(FILE *out);
 /* The options of a class, the common ones first. */
 void virtio_class_help(const struct virtio_class *class, FILE *out);
 
-/* --- life ---------------------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------------------------------------------------
+ */
 
 /*
- * A device of `class` with the options in `options` ("key=value,...", or NULL), number `index` of its class. 0 and *dev,
- * or -errno with a message. It is attached to the machine by a transport.
+ * A device of `class` with the options in `options` ("key=value,...", or NULL), number `index` of its class. 0 and
+ * *dev, or -errno with a message. It is attached to the machine by a transport.
  */
-int virtio_create(struct virtio_dev **dev, struct vm *vm, const struct virtio_class *class, unsigned index, const char *options);
+int virtio_create(struct virtio_dev **dev, struct vm *vm, const struct virtio_class *class, unsigned index,
+		  const char *options);
 void virtio_destroy(struct virtio_dev *dev);
 
-/* --- for a transport; lock held ------------------------------------------------------------------------------------ */
+/* --- for a transport; lock held ------------------------------------------------------------------------------------
+ */
 
 uint32_t virtio_offered(const struct virtio_dev *dev, uint32_t word);
 void virtio_accept(struct virtio_dev *dev, uint32_t word, uint32_t bits);
@@ -99,7 +103,8 @@ void virtio_queue_reset(struct virtio_dev *dev, uint32_t index);
 
 /* The driver says that there are buffers in a queue. One that is absent or not live is ignored. */
 void virtio_kick(struct virtio_dev *dev, uint32_t index);
-/* The loop's function for dev->again_fd: goes on with queues that had more work than one kick may do. Takes the lock. */
+/* The loop's function for dev->again_fd: goes on with queues that had more work than one kick may do. Takes the lock.
+ */
 void virtio_kick_again(void *dev, uint32_t events);
 
 #endif

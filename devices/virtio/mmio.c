@@ -18,9 +18,9 @@
 #define VIRTIO_MMIO_QUEUE_RESET 0x0c0 /* virtio 1.2, 4.2.2; younger than some kernel headers */
 #endif
 
-#define MAGIC 0x74726976u /* "virt" */
+#define MAGIC   0x74726976u /* "virt" */
 #define VERSION 2u
-#define VENDOR 0x4d4d564du /* "MVMM" */
+#define VENDOR  0x4d4d564du /* "MVMM" */
 
 /* A queue that the driver kicks through an eventfd, without an exit. */
 struct kick_fd {
@@ -81,33 +81,21 @@ static uint32_t register_read(struct virtio_mmio *mmio, uint64_t off)
 	const struct virtq *vq = virtio_queue(dev, mmio->queue_sel);
 
 	switch (off) {
-	case VIRTIO_MMIO_MAGIC_VALUE:
-		return MAGIC;
-	case VIRTIO_MMIO_VERSION:
-		return VERSION;
-	case VIRTIO_MMIO_DEVICE_ID:
-		return (uint32_t)dev->settings.id;
-	case VIRTIO_MMIO_VENDOR_ID:
-		return VENDOR;
-	case VIRTIO_MMIO_DEVICE_FEATURES:
-		return virtio_offered(dev, mmio->device_features_sel);
-	case VIRTIO_MMIO_QUEUE_NUM_MAX:
-		return vq ? vq->num_max : 0;
-	case VIRTIO_MMIO_QUEUE_READY:
-		return vq ? vq->ready : 0;
-	case VIRTIO_MMIO_INTERRUPT_STATUS:
-		return dev->isr;
-	case VIRTIO_MMIO_STATUS:
-		return dev->status;
+	case VIRTIO_MMIO_MAGIC_VALUE: return MAGIC;
+	case VIRTIO_MMIO_VERSION: return VERSION;
+	case VIRTIO_MMIO_DEVICE_ID: return (uint32_t)dev->settings.id;
+	case VIRTIO_MMIO_VENDOR_ID: return VENDOR;
+	case VIRTIO_MMIO_DEVICE_FEATURES: return virtio_offered(dev, mmio->device_features_sel);
+	case VIRTIO_MMIO_QUEUE_NUM_MAX: return vq ? vq->num_max : 0;
+	case VIRTIO_MMIO_QUEUE_READY: return vq ? vq->ready : 0;
+	case VIRTIO_MMIO_INTERRUPT_STATUS: return dev->isr;
+	case VIRTIO_MMIO_STATUS: return dev->status;
 	case VIRTIO_MMIO_SHM_LEN_LOW:
 	case VIRTIO_MMIO_SHM_LEN_HIGH:
 	case VIRTIO_MMIO_SHM_BASE_LOW:
-	case VIRTIO_MMIO_SHM_BASE_HIGH:
-		return UINT32_MAX; /* no shared memory region: length -1 (virtio 1.2, 4.2.2) */
-	case VIRTIO_MMIO_CONFIG_GENERATION:
-		return dev->generation;
-	default:
-		return 0; /* QueueReset: a reset is done when the write is; else undefined or write-only */
+	case VIRTIO_MMIO_SHM_BASE_HIGH: return UINT32_MAX; /* no shared memory region: length -1 (virtio 1.2, 4.2.2) */
+	case VIRTIO_MMIO_CONFIG_GENERATION: return dev->generation;
+	default: return 0; /* QueueReset: a reset is done when the write is; else undefined or write-only */
 	}
 }
 
@@ -127,29 +115,14 @@ static void queue_write(struct virtq *vq, uint64_t off, uint32_t value)
 	if (!vq || vq->ready)
 		return;
 	switch (off) {
-	case VIRTIO_MMIO_QUEUE_NUM:
-		vq->num = value;
-		break;
-	case VIRTIO_MMIO_QUEUE_DESC_LOW:
-		set_low(&vq->desc_gpa, value);
-		break;
-	case VIRTIO_MMIO_QUEUE_DESC_HIGH:
-		set_high(&vq->desc_gpa, value);
-		break;
-	case VIRTIO_MMIO_QUEUE_AVAIL_LOW:
-		set_low(&vq->avail_gpa, value);
-		break;
-	case VIRTIO_MMIO_QUEUE_AVAIL_HIGH:
-		set_high(&vq->avail_gpa, value);
-		break;
-	case VIRTIO_MMIO_QUEUE_USED_LOW:
-		set_low(&vq->used_gpa, value);
-		break;
-	case VIRTIO_MMIO_QUEUE_USED_HIGH:
-		set_high(&vq->used_gpa, value);
-		break;
-	default:
-		break; /* undefined, or read-only */
+	case VIRTIO_MMIO_QUEUE_NUM: vq->num = value; break;
+	case VIRTIO_MMIO_QUEUE_DESC_LOW: set_low(&vq->desc_gpa, value); break;
+	case VIRTIO_MMIO_QUEUE_DESC_HIGH: set_high(&vq->desc_gpa, value); break;
+	case VIRTIO_MMIO_QUEUE_AVAIL_LOW: set_low(&vq->avail_gpa, value); break;
+	case VIRTIO_MMIO_QUEUE_AVAIL_HIGH: set_high(&vq->avail_gpa, value); break;
+	case VIRTIO_MMIO_QUEUE_USED_LOW: set_low(&vq->used_gpa, value); break;
+	case VIRTIO_MMIO_QUEUE_USED_HIGH: set_high(&vq->used_gpa, value); break;
+	default: break; /* undefined, or read-only */
 	}
 }
 
@@ -159,30 +132,18 @@ static void register_write(struct virtio_mmio *mmio, uint64_t off, uint32_t valu
 	struct virtq *vq = virtio_queue(dev, mmio->queue_sel);
 
 	switch (off) {
-	case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
-		mmio->device_features_sel = value;
-		break;
-	case VIRTIO_MMIO_DRIVER_FEATURES:
-		virtio_accept(dev, mmio->driver_features_sel, value);
-		break;
-	case VIRTIO_MMIO_DRIVER_FEATURES_SEL:
-		mmio->driver_features_sel = value;
-		break;
-	case VIRTIO_MMIO_QUEUE_SEL:
-		mmio->queue_sel = value;
-		break;
+	case VIRTIO_MMIO_DEVICE_FEATURES_SEL: mmio->device_features_sel = value; break;
+	case VIRTIO_MMIO_DRIVER_FEATURES: virtio_accept(dev, mmio->driver_features_sel, value); break;
+	case VIRTIO_MMIO_DRIVER_FEATURES_SEL: mmio->driver_features_sel = value; break;
+	case VIRTIO_MMIO_QUEUE_SEL: mmio->queue_sel = value; break;
 	case VIRTIO_MMIO_QUEUE_READY:
 		if (value & 1)
 			virtio_queue_enable(dev, mmio->queue_sel);
 		else if (vq)
 			vq->ready = false; /* the ring is not touched again (virtio 1.2, 4.2.2.1) */
 		break;
-	case VIRTIO_MMIO_QUEUE_NOTIFY:
-		virtio_kick(dev, value);
-		break;
-	case VIRTIO_MMIO_INTERRUPT_ACK:
-		dev->isr &= ~value;
-		break;
+	case VIRTIO_MMIO_QUEUE_NOTIFY: virtio_kick(dev, value); break;
+	case VIRTIO_MMIO_INTERRUPT_ACK: dev->isr &= ~value; break;
 	case VIRTIO_MMIO_STATUS:
 		virtio_set_status(dev, value);
 		if (value == 0)
@@ -192,8 +153,7 @@ static void register_write(struct virtio_mmio *mmio, uint64_t off, uint32_t valu
 		if (value & 1)
 			virtio_queue_reset(dev, mmio->queue_sel);
 		break;
-	default:
-		queue_write(vq, off, value);
+	default: queue_write(vq, off, value);
 	}
 }
 
@@ -254,7 +214,9 @@ static int add_kick(struct virtio_mmio *mmio, unsigned queue)
 	if (kick->fd < 0)
 		return -errno;
 	mmio->n_kicks++;
-	struct vm_ioeventfd ioeventfd = { .gpa = mmio->gpa + VIRTIO_MMIO_QUEUE_NOTIFY, .len = 4, .datamatch = queue, .fd = kick->fd };
+	struct vm_ioeventfd ioeventfd = {
+		.gpa = mmio->gpa + VIRTIO_MMIO_QUEUE_NOTIFY, .len = 4, .datamatch = queue, .fd = kick->fd
+	};
 	int err = vm_add_ioeventfd(vm, &ioeventfd);
 
 	return err ? err : loop_add_fd(vm->loop, kick->fd, EPOLLIN, on_kick, kick, &kick->source);

@@ -45,18 +45,15 @@ static void describe_values(const struct option_desc *desc, char *out, size_t si
 	size_t used = 0;
 
 	switch (desc->type) {
-	case OPTION_UINT:
-		snprintf(out, size, "a number from %" PRIu64 " to %" PRIu64, desc->min, desc->max);
-		break;
+	case OPTION_UINT: snprintf(out, size, "a number from %" PRIu64 " to %" PRIu64, desc->min, desc->max); break;
 	case OPTION_POW2:
 		snprintf(out, size, "a power of two from %" PRIu64 " to %" PRIu64, desc->min, desc->max);
 		break;
 	case OPTION_DURATION:
-		snprintf(out, size, "a time from %" PRIu64 "us to %" PRIu64 "s, such as 10ms", desc->min / 1000, desc->max / 1000000000);
+		snprintf(out, size, "a time from %" PRIu64 "us to %" PRIu64 "s, such as 10ms", desc->min / 1000,
+			 desc->max / 1000000000);
 		break;
-	case OPTION_BOOL:
-		snprintf(out, size, "on or off");
-		break;
+	case OPTION_BOOL: snprintf(out, size, "on or off"); break;
 	case OPTION_ENUM:
 		*out = '\0';
 		for (unsigned i = 0; desc->names[i] && used < size; i++)
@@ -109,7 +106,8 @@ void options_defaults(const struct option_set *set)
 			set_value(desc, set->target, desc->fallback);
 }
 
-static const struct option_desc *find(const struct option_set *sets, unsigned n, const char *key, size_t len, void **target)
+static const struct option_desc *find(const struct option_set *sets, unsigned n, const char *key, size_t len,
+				      void **target)
 {
 	for (unsigned i = 0; i < n; i++) {
 		for (const struct option_desc *desc = sets[i].descs; desc && desc->name; desc++) {

@@ -98,16 +98,19 @@ const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect)
 	uint64_t used_len = sizeof(struct used) + num * sizeof(struct used_elem) + sizeof(struct le16);
 
 	if (num == 0 || num > vq->num_max || (num & (num - 1)))
-		return broken(vq, "queue size %u is not a power of two up to %u (virtio 1.2, 2.7)", vq->num, vq->num_max);
+		return broken(vq, "queue size %u is not a power of two up to %u (virtio 1.2, 2.7)", vq->num,
+			      vq->num_max);
 	if (vq->desc_gpa % 16 || vq->avail_gpa % 2 || vq->used_gpa % 4)
 		return broken(vq, "ring at 0x%llx, 0x%llx, 0x%llx is not aligned to 16, 2, 4 (virtio 1.2, 2.7)",
-			      (unsigned long long)vq->desc_gpa, (unsigned long long)vq->avail_gpa, (unsigned long long)vq->used_gpa);
+			      (unsigned long long)vq->desc_gpa, (unsigned long long)vq->avail_gpa,
+			      (unsigned long long)vq->used_gpa);
 	vq->desc = mem_ptr(vq->memory, vq->desc_gpa, num * sizeof(struct desc));
 	vq->avail = mem_ptr(vq->memory, vq->avail_gpa, avail_len);
 	vq->used = mem_ptr(vq->memory, vq->used_gpa, used_len);
 	if (!vq->desc || !vq->avail || !vq->used)
-		return broken(vq, "ring at 0x%llx, 0x%llx, 0x%llx is not in guest RAM (virtio 1.2, 2.7)", (unsigned long long)vq->desc_gpa,
-			      (unsigned long long)vq->avail_gpa, (unsigned long long)vq->used_gpa);
+		return broken(vq, "ring at 0x%llx, 0x%llx, 0x%llx is not in guest RAM (virtio 1.2, 2.7)",
+			      (unsigned long long)vq->desc_gpa, (unsigned long long)vq->avail_gpa,
+			      (unsigned long long)vq->used_gpa);
 
 	vq->last_avail = vq->used_idx = vq->notified = 0;
 	memset(vq->out, 0, vq->num_max * sizeof(*vq->out));
@@ -117,7 +120,8 @@ const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect)
 	return NULL;
 }
 
-/* --- popping ------------------------------------------------------------------------------------------------------- */
+/* --- popping -------------------------------------------------------------------------------------------------------
+ */
 
 void virtq_begin(struct virtq *vq)
 {
@@ -134,7 +138,8 @@ static uint16_t avail_pending(const struct virtq *vq)
 {
 	const struct avail *avail = vq->avail;
 
-	/* acquire: pairs with the driver's write barrier between filling the ring entry and adding to avail.idx (2.7.13.3) */
+	/* acquire: pairs with the driver's write barrier between filling the ring entry and adding to avail.idx
+	 * (2.7.13.3) */
 	return (uint16_t)(shared_load(&avail->idx, __ATOMIC_ACQUIRE) - vq->last_avail);
 }
 
@@ -166,7 +171,8 @@ static const char *walk_enter_indirect(struct virtq *vq, struct walk *walk, cons
 	uint16_t flags = le16_get(desc->flags);
 
 	if (!vq->indirect)
-		return broken(vq, "an indirect descriptor, but INDIRECT_DESC is not negotiated (virtio 1.2, 2.7.5.3.1)");
+		return broken(vq,
+			      "an indirect descriptor, but INDIRECT_DESC is not negotiated (virtio 1.2, 2.7.5.3.1)");
 	if (walk->in_indirect)
 		return broken(vq, "an indirect descriptor inside an indirect table (virtio 1.2, 2.7.5.3.1)");
 	if (flags & VRING_DESC_F_NEXT)
@@ -184,7 +190,8 @@ static const char *walk_enter_indirect(struct virtq *vq, struct walk *walk, cons
 	return NULL;
 }
 
-static const char *walk_add_buffer(struct virtq *vq, struct walk *walk, struct virtio_chain *chain, const struct desc *desc)
+static const char *walk_add_buffer(struct virtq *vq, struct walk *walk, struct virtio_chain *chain,
+				   const struct desc *desc)
 {
 	uint64_t addr = le64_get(desc->addr);
 	uint32_t len = le32_get(desc->len);
@@ -202,7 +209,8 @@ static const char *walk_add_buffer(struct virtq *vq, struct walk *walk, struct v
 	void *host = mem_ptr(vq->memory, addr, len);
 
 	if (!host)
-		return broken(vq, "a buffer at 0x%llx, %u bytes, outside guest RAM (virtio 1.2, 2.7.5)", (unsigned long long)addr, len);
+		return broken(vq, "a buffer at 0x%llx, %u bytes, outside guest RAM (virtio 1.2, 2.7.5)",
+			      (unsigned long long)addr, len);
 	vq->iov[walk->n_iov++] = (struct iovec){ .iov_base = host, .iov_len = len };
 	if (writable) {
 		chain->n_writable++;
@@ -224,7 +232,8 @@ static const char *walk_chain(struct virtq *vq, struct virtio_chain *chain)
 		struct desc desc;
 
 		if (walk.index >= walk.table_size)
-			return broken(vq, "next descriptor %u in a table of %u (virtio 1.2, 2.7.5)", walk.index, walk.table_size);
+			return broken(vq, "next descriptor %u in a table of %u (virtio 1.2, 2.7.5)", walk.index,
+				      walk.table_size);
 		if (walk.steps++ == walk.table_size || walk.steps > vq->num_max)
 			return broken(vq, "a chain that loops or is longer than the queue (virtio 1.2, 2.7.5.2)");
 		memcpy(&desc, &walk.table[walk.index], sizeof(desc));
@@ -288,7 +297,8 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 	return 1;
 }
 
-/* --- pushing ------------------------------------------------------------------------------------------------------- */
+/* --- pushing -------------------------------------------------------------------------------------------------------
+ */
 
 void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len)
 {
@@ -299,7 +309,8 @@ void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len
 	if (len > chain->writable_len) /* so it fits: len had 32 bits */
 		len = (uint32_t)chain->writable_len;
 	vq->out[chain->head] = false;
-	used->ring[vq->used_idx & (vq->num - 1)] = (struct used_elem){ .id = le32_from(chain->head), .len = le32_from(len) };
+	used->ring[vq->used_idx & (vq->num - 1)] = (struct used_elem){ .id = le32_from(chain->head),
+								       .len = le32_from(len) };
 	vq->used_idx++;
 	/* release: pairs with the driver's read barrier between reading used.idx and the entry (2.7.14) */
 	shared_store(&used->idx, vq->used_idx, __ATOMIC_RELEASE);
@@ -313,7 +324,8 @@ bool virtq_notify(struct virtq *vq)
 	if (!vq->ready || new == old)
 		return false;
 	vq->notified = new;
-	/* full: pairs with the driver's barrier between asking for notifications and its last look at used.idx (2.7.14) */
+	/* full: pairs with the driver's barrier between asking for notifications and its last look at used.idx (2.7.14)
+	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!vq->event_idx)
 		return !(shared_load(&avail->flags, __ATOMIC_RELAXED) & VRING_AVAIL_F_NO_INTERRUPT);
@@ -324,7 +336,8 @@ bool virtq_notify(struct virtq *vq)
 	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
 }
 
-/* --- bytes of a chain ---------------------------------------------------------------------------------------------- */
+/* --- bytes of a chain ----------------------------------------------------------------------------------------------
+ */
 
 /* The next stretch of at most `len` bytes in a list of iovecs, from (*at, *off) on; both move behind it. */
 static size_t next_stretch(const struct iovec *iov, unsigned n, unsigned *at, size_t *off, size_t len, uint8_t **where)
@@ -349,7 +362,8 @@ size_t chain_read(struct virtio_chain *chain, void *to, size_t len)
 	size_t done = 0, here;
 	uint8_t *where;
 
-	while (done < len && (here = next_stretch(chain->readable, chain->n_readable, &chain->read_at, &chain->read_off, len - done, &where))) {
+	while (done < len && (here = next_stretch(chain->readable, chain->n_readable, &chain->read_at, &chain->read_off,
+						  len - done, &where))) {
 		memcpy((uint8_t *)to + done, where, here);
 		done += here;
 	}
@@ -361,7 +375,8 @@ size_t chain_write(struct virtio_chain *chain, const void *from, size_t len)
 	size_t done = 0, here;
 	uint8_t *where;
 
-	while (done < len && (here = next_stretch(chain->writable, chain->n_writable, &chain->write_at, &chain->write_off, len - done, &where))) {
+	while (done < len && (here = next_stretch(chain->writable, chain->n_writable, &chain->write_at,
+						  &chain->write_off, len - done, &where))) {
 		memcpy(where, (const uint8_t *)from + done, here);
 		done += here;
 	}

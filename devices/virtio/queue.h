@@ -37,9 +37,9 @@ struct virtq {
 	uint16_t notified;   /* used_idx when a notification was last decided on */
 	unsigned popped;     /* since virtq_begin(): bounds the work of one kick */
 
-	struct iovec *iov;   /* num_max: storage for the chain that was popped last */
-	bool *out;           /* num_max: heads that are popped and not yet pushed */
-	char rule[160];      /* the broken rule, in words; returned by pointer */
+	struct iovec *iov; /* num_max: storage for the chain that was popped last */
+	bool *out;         /* num_max: heads that are popped and not yet pushed */
+	char rule[160];    /* the broken rule, in words; returned by pointer */
 };
 
 /* For a device under construction. 0 or -ENOMEM. */
@@ -60,7 +60,8 @@ void virtq_begin(struct virtq *vq);
 int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule);
 /* True where the share was used up: the ring has to be looked at again. */
 bool virtq_has_more(const struct virtq *vq);
-/* Fills the next used entry. A head that is not out, or more bytes than are writable, is the device's mistake: ignored, cut. */
+/* Fills the next used entry. A head that is not out, or more bytes than are writable, is the device's mistake: ignored,
+ * cut. */
 void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len);
 /* Once after pushes: true where the driver wants a used buffer notification for them (virtio 1.2, 2.7.7.2). */
 bool virtq_notify(struct virtq *vq);

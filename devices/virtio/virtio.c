@@ -14,16 +14,17 @@
 #include "vmm/vm.h"
 
 /* Bits of device status that a driver writes (virtio 1.2, 2.1). */
-#define STATUS_DRIVER_BITS                                                                                          \
-	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK | \
-	 VIRTIO_CONFIG_S_FAILED)
+#define STATUS_DRIVER_BITS                                                                    \
+	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | \
+	 VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FAILED)
 
 static bool bit_of(const uint32_t *words, unsigned bit)
 {
 	return words[bit / 32] & (1u << (bit % 32));
 }
 
-/* --- notifications to the driver ----------------------------------------------------------------------------------- */
+/* --- notifications to the driver -----------------------------------------------------------------------------------
+ */
 
 /* An edge for each bit that goes from 0 to 1: the line is asserted while any is set (virtio 1.2, 4.2.2, 4.2.3.4). */
 static void interrupt(struct virtio_dev *dev, uint32_t bit)
@@ -58,7 +59,8 @@ void virtio_fail(struct virtio_dev *dev, const char *fmt, ...)
 		interrupt(dev, VIRTIO_ISR_CONFIG);
 }
 
-/* --- what a device asks -------------------------------------------------------------------------------------------- */
+/* --- what a device asks --------------------------------------------------------------------------------------------
+ */
 
 void *virtio_priv(struct virtio_dev *dev)
 {
@@ -82,7 +84,8 @@ bool virtio_has_feature(const struct virtio_dev *dev, unsigned bit)
 
 bool virtio_driver_ok(const struct virtio_dev *dev)
 {
-	return (dev->status & VIRTIO_CONFIG_S_DRIVER_OK) && !(dev->status & (VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED));
+	return (dev->status & VIRTIO_CONFIG_S_DRIVER_OK) &&
+	       !(dev->status & (VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED));
 }
 
 void virtio_print(struct virtio_dev *dev, const char *fmt, ...)
@@ -161,7 +164,8 @@ int virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns, 
 	return 0;
 }
 
-/* --- kicks --------------------------------------------------------------------------------------------------------- */
+/* --- kicks ---------------------------------------------------------------------------------------------------------
+ */
 
 void virtio_kick(struct virtio_dev *dev, uint32_t index)
 {
@@ -169,9 +173,10 @@ void virtio_kick(struct virtio_dev *dev, uint32_t index)
 
 	if (!vq || !virtio_driver_ok(dev) || !vq->ready || !dev->class->kick) {
 		log_guest(&dev->log, dev->name, "a kick of queue %u is ignored: %s", index,
-			  !vq                       ? "there is no such queue" :
-			  !virtio_driver_ok(dev)    ? "the driver is not up (virtio 1.2, 3.1.1), status lacks DRIVER_OK or shows a failure" :
-						      "QueueReady is 0");
+			  !vq ? "there is no such queue" :
+			  !virtio_driver_ok(dev) ?
+				"the driver is not up (virtio 1.2, 3.1.1), status lacks DRIVER_OK or shows a failure" :
+				"QueueReady is 0");
 		return;
 	}
 	virtq_begin(vq);
@@ -205,7 +210,8 @@ void virtio_kick_again(void *ctx, uint32_t events)
 	pthread_mutex_unlock(&dev->lock);
 }
 
-/* --- what a driver does -------------------------------------------------------------------------------------------- */
+/* --- what a driver does --------------------------------------------------------------------------------------------
+ */
 
 uint32_t virtio_offered(const struct virtio_dev *dev, uint32_t word)
 {
@@ -233,7 +239,8 @@ void virtio_queue_enable(struct virtio_dev *dev, uint32_t index)
 
 	if (!vq || vq->ready)
 		return;
-	const char *rule = virtq_enable(vq, bit_of(dev->accepted, VIRTIO_RING_F_EVENT_IDX), bit_of(dev->accepted, VIRTIO_RING_F_INDIRECT_DESC));
+	const char *rule = virtq_enable(vq, bit_of(dev->accepted, VIRTIO_RING_F_EVENT_IDX),
+					bit_of(dev->accepted, VIRTIO_RING_F_INDIRECT_DESC));
 
 	if (rule)
 		virtio_fail(dev, "queue %u: %s", index, rule);
@@ -266,13 +273,15 @@ static bool features_valid(struct virtio_dev *dev)
 		uint32_t extra = dev->accepted[word] & ~dev->offered[word];
 
 		if (extra) {
-			log_guest(&dev->log, dev->name, "FEATURES_OK refused: bits 0x%x of word %u are not offered (virtio 1.2, 2.2.1)",
+			log_guest(&dev->log, dev->name,
+				  "FEATURES_OK refused: bits 0x%x of word %u are not offered (virtio 1.2, 2.2.1)",
 				  extra, word);
 			return false;
 		}
 	}
 	if (!bit_of(dev->accepted, VIRTIO_F_VERSION_1)) {
-		log_guest(&dev->log, dev->name, "FEATURES_OK refused: the driver does not accept VERSION_1 (virtio 1.2, 6.1)");
+		log_guest(&dev->log, dev->name,
+			  "FEATURES_OK refused: the driver does not accept VERSION_1 (virtio 1.2, 6.1)");
 		return false;
 	}
 	return true;
@@ -287,11 +296,11 @@ static const char *illegal_step(uint8_t old, uint8_t new)
 		return "it clears a bit; only a reset does";
 	if ((old & VIRTIO_CONFIG_S_FAILED) && new != old)
 		return "FAILED is set; only a reset helps";
-	if ((new & VIRTIO_CONFIG_S_DRIVER) && !(new & VIRTIO_CONFIG_S_ACKNOWLEDGE))
+	if ((new &VIRTIO_CONFIG_S_DRIVER) && !(new &VIRTIO_CONFIG_S_ACKNOWLEDGE))
 		return "DRIVER before ACKNOWLEDGE";
-	if ((new & VIRTIO_CONFIG_S_FEATURES_OK) && !(new & VIRTIO_CONFIG_S_DRIVER))
+	if ((new &VIRTIO_CONFIG_S_FEATURES_OK) && !(new &VIRTIO_CONFIG_S_DRIVER))
 		return "FEATURES_OK before DRIVER";
-	if ((new & VIRTIO_CONFIG_S_DRIVER_OK) && !(old & VIRTIO_CONFIG_S_FEATURES_OK))
+	if ((new &VIRTIO_CONFIG_S_DRIVER_OK) && !(old & VIRTIO_CONFIG_S_FEATURES_OK))
 		return "DRIVER_OK before FEATURES_OK was read back";
 	return NULL;
 }
@@ -306,22 +315,23 @@ void virtio_set_status(struct virtio_dev *dev, uint32_t value)
 	const char *why = value > UINT8_MAX ? "it sets a bit that does not exist" : illegal_step(old, (uint8_t)value);
 
 	if (why) {
-		log_guest(&dev->log, dev->name, "a write of 0x%x to status 0x%x is ignored: %s (virtio 1.2, 3.1.1)", value, dev->status, why);
+		log_guest(&dev->log, dev->name, "a write of 0x%x to status 0x%x is ignored: %s (virtio 1.2, 3.1.1)",
+			  value, dev->status, why);
 		return;
 	}
-	uint8_t new = (uint8_t)value & STATUS_DRIVER_BITS;
+	uint8_t new = (uint8_t)value &STATUS_DRIVER_BITS;
 
-	if ((new & ~old & VIRTIO_CONFIG_S_FEATURES_OK) && !features_valid(dev))
+	if ((new & ~old &VIRTIO_CONFIG_S_FEATURES_OK) && !features_valid(dev))
 		new &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
 	/* a queue that was enabled earlier works by what is now agreed */
-	for (unsigned q = 0; (new & ~old & VIRTIO_CONFIG_S_FEATURES_OK) && q < dev->class->n_queues; q++) {
+	for (unsigned q = 0; (new & ~old &VIRTIO_CONFIG_S_FEATURES_OK) && q < dev->class->n_queues; q++) {
 		dev->queues[q].event_idx = bit_of(dev->accepted, VIRTIO_RING_F_EVENT_IDX);
 		dev->queues[q].indirect = bit_of(dev->accepted, VIRTIO_RING_F_INDIRECT_DESC);
 	}
 	bool was_failed = dev->status & VIRTIO_CONFIG_S_NEEDS_RESET;
 
 	dev->status = new | (was_failed ? VIRTIO_CONFIG_S_NEEDS_RESET : 0);
-	if (was_failed && (new & ~old & VIRTIO_CONFIG_S_DRIVER_OK)) /* it failed while nobody could be told */
+	if (was_failed && (new & ~old &VIRTIO_CONFIG_S_DRIVER_OK)) /* it failed while nobody could be told */
 		interrupt(dev, VIRTIO_ISR_CONFIG);
 }
 

@@ -44,32 +44,35 @@ enum option_type {
 struct option_desc {
 	const char *name;
 	enum option_type type;
-	size_t offset;           /* of the field in the device's struct, which is as wide as the type says */
-	const char *fallback;    /* the default, written as the user would; shown in the help */
-	uint64_t min, max;       /* bounds, inclusive; of a number or a duration in ns */
+	size_t offset;            /* of the field in the device's struct, which is as wide as the type says */
+	const char *fallback;     /* the default, written as the user would; shown in the help */
+	uint64_t min, max;        /* bounds, inclusive; of a number or a duration in ns */
 	const char *const *names; /* OPTION_ENUM: the words, NULL at the end */
 	const char *help;
 };
 
-/* --- the contract -------------------------------------------------------------------------------------------------- */
+/* --- the contract --------------------------------------------------------------------------------------------------
+ */
 
 struct virtio_class {
-	const char *name;        /* --device NAME; also its place in messages, with a number */
-	const char *help;        /* one line for --device help */
-	uint16_t id;             /* device type, virtio 1.2, 5 */
-	uint16_t n_queues;       /* at most VIRTIO_QUEUES_MAX */
-	uint16_t queue_max;      /* entries of each queue: a power of two up to 32768 */
-	uint16_t config_size;    /* bytes of configuration space */
-	bool single;             /* at most one on a command line */
-	uint64_t features;       /* device-type bits that it offers, by bit number; the core adds the ring's and the transport's */
-	size_t priv_size;        /* bytes of the device's own struct; zeroed, then the options are put in */
+	const char *name;     /* --device NAME; also its place in messages, with a number */
+	const char *help;     /* one line for --device help */
+	uint16_t id;          /* device type, virtio 1.2, 5 */
+	uint16_t n_queues;    /* at most VIRTIO_QUEUES_MAX */
+	uint16_t queue_max;   /* entries of each queue: a power of two up to 32768 */
+	uint16_t config_size; /* bytes of configuration space */
+	bool single;          /* at most one on a command line */
+	uint64_t features;    /* device-type bits that it offers, by bit number; the core adds the ring's and the
+				 transport's */
+	size_t priv_size;     /* bytes of the device's own struct; zeroed, then the options are put in */
 	const struct option_desc *options; /* name NULL at the end; or NULL */
 
 	/* Everything below may be NULL. Errors are 0 or -errno; -errno wants a message by then: virtio_error(). */
 	int (*create)(struct virtio_dev *dev);
 	/* The driver has made buffers available in queue q. Called only between DRIVER_OK and reset. */
 	void (*kick)(struct virtio_dev *dev, unsigned q);
-	/* The driver writes `len` bytes at `off`, inside config_size; the device stores of them what a driver may set. */
+	/* The driver writes `len` bytes at `off`, inside config_size; the device stores of them what a driver may set.
+	 */
 	void (*config_write)(struct virtio_dev *dev, size_t off, size_t len, const void *bytes);
 	/* The driver reset the device: chains that were popped are gone, nothing may be pushed for them. */
 	void (*reset)(struct virtio_dev *dev);
@@ -79,8 +82,8 @@ struct virtio_class {
 #define VIRTIO_QUEUES_MAX 8
 
 /* Registers a class with the core, from any file that is linked in: nothing else needs to know of it. */
-#define VIRTIO_DEVICE(class_)                                                                              \
-	static const struct virtio_class *const virtio_device_##class_                                     \
+#define VIRTIO_DEVICE(class_)                                          \
+	static const struct virtio_class *const virtio_device_##class_ \
 		__attribute__((used, section("virtio_classes"), aligned(sizeof(void *)))) = &(class_)
 
 /* The device's own struct of priv_size bytes; lives as long as the device. */
@@ -109,15 +112,18 @@ void virtio_print(struct virtio_dev *dev, const char *fmt, ...) __attribute__((f
 /* A message to the user while the device is created: "--device NAME: ..." on standard error. */
 void virtio_error(struct virtio_dev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* --- timers -------------------------------------------------------------------------------------------------------- */
+/* --- timers --------------------------------------------------------------------------------------------------------
+ */
 
-/* Called under the device's lock. Expirations that the host was too late for are not made up: one call stands for all. */
+/* Called under the device's lock. Expirations that the host was too late for are not made up: one call stands for all.
+ */
 typedef void virtio_timer_fn(struct virtio_dev *dev);
 
 /* One timer a device, from create() on: first after `first_ns`, then each `period_ns` (0: once). 0 or -errno. */
 int virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns, virtio_timer_fn *fn);
 
-/* --- queues: for use in kick() ------------------------------------------------------------------------------------- */
+/* --- queues: for use in kick() -------------------------------------------------------------------------------------
+ */
 
 /*
  * A buffer that the driver made available: first what the device may read, then what it may write (virtio 1.2,

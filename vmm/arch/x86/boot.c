@@ -11,12 +11,12 @@
 #include "vmm/vm.h"
 
 #define LOADER_UNREGISTERED 0xffu
-#define PAGE 4096u
-#define ENTRIES_PER_TABLE 512u
-#define LARGE_PAGE 0x200000u
-#define PTE_PRESENT 0x1u
-#define PTE_WRITABLE 0x2u
-#define PTE_LARGE 0x80u
+#define PAGE                4096u
+#define ENTRIES_PER_TABLE   512u
+#define LARGE_PAGE          0x200000u
+#define PTE_PRESENT         0x1u
+#define PTE_WRITABLE        0x2u
+#define PTE_LARGE           0x80u
 
 const struct arch_layout arch_layout = {
 	.hole_start = X86_HOLE_START,
@@ -85,8 +85,10 @@ static int load_initrd(struct vm *vm, const struct image *image, struct boot_par
 	uint64_t gpa = file.size <= limit ? (limit - file.size) & ~(uint64_t)(PAGE - 1) : 0;
 
 	if (gpa < image->end) {
-		log_error("--initrd %s: its %llu KiB do not fit between the kernel's end at 0x%llx and 0x%llx; raise --mem or make it smaller",
-			  file.path, (unsigned long long)((file.size + 1023) >> 10), (unsigned long long)image->end, (unsigned long long)limit);
+		log_error(
+			"--initrd %s: its %llu KiB do not fit between the kernel's end at 0x%llx and 0x%llx; raise --mem or make it smaller",
+			file.path, (unsigned long long)((file.size + 1023) >> 10), (unsigned long long)image->end,
+			(unsigned long long)limit);
 		err = -ENOSPC;
 	} else {
 		err = file_read(&file, 0, mem_ptr(&vm->memory, gpa, file.size), file.size);
@@ -107,7 +109,8 @@ static int write_cmdline(const struct vm *vm, struct boot_params *params)
 	if (max > X86_CMDLINE_END - X86_CMDLINE - 1)
 		max = X86_CMDLINE_END - X86_CMDLINE - 1;
 	if (len > max) {
-		log_error("--append: the command line has %zu bytes, this kernel takes at most %zu; shorten it", len, max);
+		log_error("--append: the command line has %zu bytes, this kernel takes at most %zu; shorten it", len,
+			  max);
 		return -E2BIG;
 	}
 	memcpy(low_ram(vm, X86_CMDLINE, len + 1), vm->config->cmdline, len + 1);
@@ -124,7 +127,8 @@ static int open_image(struct image *image, const struct vm *vm)
 	image->memory = &vm->memory;
 	image->ram_end = vm->memory.regions[0].size;
 	memset(image->head, 0, sizeof(image->head));
-	return file_read(&image->file, 0, image->head, image->file.size < IMAGE_HEAD_SIZE ? image->file.size : IMAGE_HEAD_SIZE);
+	return file_read(&image->file, 0, image->head,
+			 image->file.size < IMAGE_HEAD_SIZE ? image->file.size : IMAGE_HEAD_SIZE);
 }
 
 static int load_image(struct image *image)

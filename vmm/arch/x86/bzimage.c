@@ -7,13 +7,13 @@
 #include "vmm/arch/x86/layout.h"
 #include "vmm/log.h"
 
-#define HEADER_OFFSET 0x1f1u /* setup_header in the file; its length byte is at 0x201 and counts from 0x202 */
+#define HEADER_OFFSET       0x1f1u /* setup_header in the file; its length byte is at 0x201 and counts from 0x202 */
 #define HEADER_MAGIC_OFFSET 0x202u
-#define HEADER_MAGIC 0x53726448u /* "HdrS" */
-#define BOOT_FLAG 0xaa55u
-#define VERSION_NEEDED 0x020cu /* 2.12: xloadflags, hence the 64-bit entry */
-#define ENTRY_64_OFFSET 0x200u
-#define SECTOR 512u
+#define HEADER_MAGIC        0x53726448u /* "HdrS" */
+#define BOOT_FLAG           0xaa55u
+#define VERSION_NEEDED      0x020cu /* 2.12: xloadflags, hence the 64-bit entry */
+#define ENTRY_64_OFFSET     0x200u
+#define SECTOR              512u
 
 bool bzimage_is(const struct image *image)
 {
@@ -36,8 +36,8 @@ static int check_header(const struct image *image)
 	if (header->boot_flag != BOOT_FLAG)
 		return refuse(image, "the boot sector's signature is missing: the file is damaged");
 	if (header->version < VERSION_NEEDED) {
-		log_error("--kernel %s: boot protocol %u.%02u is too old; minivmm needs 2.12 (Linux 3.8) or newer", image->file.path,
-			  header->version >> 8, header->version & 0xff);
+		log_error("--kernel %s: boot protocol %u.%02u is too old; minivmm needs 2.12 (Linux 3.8) or newer",
+			  image->file.path, header->version >> 8, header->version & 0xff);
 		return -EINVAL;
 	}
 	if (!(header->xloadflags & XLF_KERNEL_64))
@@ -82,8 +82,8 @@ int bzimage_load(struct image *image)
 		return refuse(image, "its header says that it holds no kernel: the file is damaged");
 	/* syssize is rounded up to 16 bytes */
 	if (setup >= image->file.size || body - 15 > image->file.size - setup) {
-		log_error("--kernel %s: is truncated: its header promises %llu bytes, the file has %llu; copy it again", image->file.path,
-			  (unsigned long long)(setup + body), (unsigned long long)image->file.size);
+		log_error("--kernel %s: is truncated: its header promises %llu bytes, the file has %llu; copy it again",
+			  image->file.path, (unsigned long long)(setup + body), (unsigned long long)image->file.size);
 		return -EINVAL;
 	}
 	if (body > image->file.size - setup)

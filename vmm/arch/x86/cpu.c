@@ -16,17 +16,17 @@
 #define CPUID_MAX 256u
 
 #define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
-#define CPUID_1_ECX_HYPERVISOR (1u << 31)
-#define CPUID_1_EDX_HTT (1u << 28)
-#define TOPOLOGY_SMT (1u << 8)
-#define TOPOLOGY_CORE (2u << 8)
+#define CPUID_1_ECX_HYPERVISOR   (1u << 31)
+#define CPUID_1_EDX_HTT          (1u << 28)
+#define TOPOLOGY_SMT             (1u << 8)
+#define TOPOLOGY_CORE            (2u << 8)
 
-#define CR0_PE 0x1u
-#define CR0_ET 0x10u
-#define CR0_PG 0x80000000u
-#define CR4_PAE 0x20u
-#define EFER_LME 0x100u
-#define EFER_LMA 0x400u
+#define CR0_PE          0x1u
+#define CR0_ET          0x10u
+#define CR0_PG          0x80000000u
+#define CR4_PAE         0x20u
+#define EFER_LME        0x100u
+#define EFER_LMA        0x400u
 #define RFLAGS_RESERVED 0x2u
 
 static int kvm_failed(const char *what)
@@ -43,11 +43,13 @@ int arch_vm_init(struct vm *vm)
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	uint64_t identity_map = X86_IDENTITY_MAP;
 
-	/* Both regions are needed by Intel hosts only; a KVM without them says so with an error that changes nothing. */
+	/* Both regions are needed by Intel hosts only; a KVM without them says so with an error that changes nothing.
+	 */
 	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_IDENTITY_MAP_ADDR) > 0 &&
 	    ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) < 0)
 		return kvm_failed("KVM_SET_IDENTITY_MAP_ADDR");
-	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_TSS_ADDR) > 0 && ioctl(vm->fd, KVM_SET_TSS_ADDR, X86_TSS) < 0)
+	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_TSS_ADDR) > 0 &&
+	    ioctl(vm->fd, KVM_SET_TSS_ADDR, X86_TSS) < 0)
 		return kvm_failed("KVM_SET_TSS_ADDR");
 	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0) < 0)
 		return kvm_failed("KVM_CREATE_IRQCHIP");
@@ -88,19 +90,14 @@ static void topology_entry(struct kvm_cpuid_entry2 *entry, uint32_t index, uint3
 		entry->ebx = entry->index == 0 ? 1 : entry->index == 1 ? cpus : 0;
 		entry->ecx = entry->index | (entry->index == 0 ? TOPOLOGY_SMT : entry->index == 1 ? TOPOLOGY_CORE : 0);
 		break;
-	case 0x8000001d: /* AMD: caches are not shared between our cores */
-		entry->eax &= ~(0xfffu << 14);
-		break;
-	case 0x80000008:
-		entry->ecx = (entry->ecx & ~0xf0ffu) | core_bits << 12 | (cpus - 1);
-		break;
+	case 0x8000001d: /* AMD: caches are not shared between our cores */ entry->eax &= ~(0xfffu << 14); break;
+	case 0x80000008: entry->ecx = (entry->ecx & ~0xf0ffu) | core_bits << 12 | (cpus - 1); break;
 	case 0x8000001e:
 		entry->eax = index;
 		entry->ebx = index;
 		entry->ecx = 0;
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
@@ -149,9 +146,14 @@ out:
 
 static struct kvm_segment flat_segment(uint16_t selector, uint8_t type, bool code)
 {
-	return (struct kvm_segment){
-		.limit = 0xffffffff, .selector = selector, .type = type, .present = 1, .db = !code, .s = 1, .l = code, .g = 1
-	};
+	return (struct kvm_segment){ .limit = 0xffffffff,
+				     .selector = selector,
+				     .type = type,
+				     .present = 1,
+				     .db = !code,
+				     .s = 1,
+				     .l = code,
+				     .g = 1 };
 }
 
 /* 64-bit mode as the boot protocol's entry asks for it: flat segments, paging on, interrupts off, rsi = boot_params. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* An uncompressed ELF kernel (vmlinux), or a bare-metal payload: loaded at its physical addresses, entered at e_entry. */
+/* An uncompressed ELF kernel (vmlinux), or a bare-metal payload: loaded at its physical addresses, entered at e_entry.
+ */
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
@@ -11,11 +12,11 @@
 #define SEGMENTS_MAX 64u
 
 /* Limits of a vmlinux that a bzImage's header would tell. */
-#define CMDLINE_MAX 2047u
+#define CMDLINE_MAX     2047u
 #define INITRD_ADDR_MAX 0x7fffffffu
-#define BOOT_PROTOCOL 0x020fu
-#define BOOT_FLAG 0xaa55u
-#define HEADER_MAGIC 0x53726448u
+#define BOOT_PROTOCOL   0x020fu
+#define BOOT_FLAG       0xaa55u
+#define HEADER_MAGIC    0x53726448u
 
 bool elf_is(const struct image *image)
 {
@@ -36,13 +37,15 @@ static int load_segment(struct image *image, const Elf64_Phdr *segment)
 	if (segment->p_paddr < X86_HIGH_RAM)
 		return refuse(image, "a segment wants to be below 1 MiB, where minivmm keeps the boot parameters");
 	if (segment->p_paddr >= image->ram_end || segment->p_memsz > image->ram_end - segment->p_paddr) {
-		log_error("--kernel %s: a segment of %llu KiB at 0x%llx lies beyond the guest's RAM; raise --mem", image->file.path,
-			  (unsigned long long)(segment->p_memsz >> 10), (unsigned long long)segment->p_paddr);
+		log_error("--kernel %s: a segment of %llu KiB at 0x%llx lies beyond the guest's RAM; raise --mem",
+			  image->file.path, (unsigned long long)(segment->p_memsz >> 10),
+			  (unsigned long long)segment->p_paddr);
 		return -ENOSPC;
 	}
 	if (segment->p_paddr + segment->p_memsz > image->end)
 		image->end = segment->p_paddr + segment->p_memsz;
-	return file_read(&image->file, segment->p_offset, mem_ptr(image->memory, segment->p_paddr, segment->p_memsz), segment->p_filesz);
+	return file_read(&image->file, segment->p_offset, mem_ptr(image->memory, segment->p_paddr, segment->p_memsz),
+			 segment->p_filesz);
 }
 
 int elf_load(struct image *image)

@@ -4,26 +4,26 @@
 #define MINIVMM_X86_LAYOUT_H
 
 /* Low RAM: what minivmm prepares for the first vCPU; Linux copies or reserves it before it uses the memory. */
-#define X86_GDT 0x500u          /* 4 entries of 8 bytes */
+#define X86_GDT         0x500u  /* 4 entries of 8 bytes */
 #define X86_PAGE_TABLES 0x1000u /* PML4, PDPT and four page directories: 6 pages */
-#define X86_STACK 0x8000u       /* the end of a page of stack */
+#define X86_STACK       0x8000u /* the end of a page of stack */
 #define X86_BOOT_PARAMS 0x8000u /* the "zero page" of the boot protocol */
-#define X86_CMDLINE 0x10000u
+#define X86_CMDLINE     0x10000u
 #define X86_CMDLINE_END 0x20000u
-#define X86_DTB 0x20000u /* setup_data header, then the device tree */
-#define X86_DTB_END 0x90000u
-#define X86_LOW_RAM_END 0x9fc00u /* E820 calls it RAM up to here; above are video memory and ROMs on a PC */
-#define X86_HIGH_RAM 0x100000u   /* and again from 1 MiB */
+#define X86_DTB         0x20000u /* setup_data header, then the device tree */
+#define X86_DTB_END     0x90000u
+#define X86_LOW_RAM_END 0x9fc00u  /* E820 calls it RAM up to here; above are video memory and ROMs on a PC */
+#define X86_HIGH_RAM    0x100000u /* and again from 1 MiB */
 
 /* The hole below 4 GiB. */
-#define X86_HOLE_START 0xc0000000u
-#define X86_HOLE_END 0x100000000u
-#define X86_MMIO_START 0xd0000000u /* windows of our devices */
-#define X86_MMIO_END 0xe0000000u
-#define X86_IOAPIC 0xfec00000u
-#define X86_LAPIC 0xfee00000u
+#define X86_HOLE_START   0xc0000000u
+#define X86_HOLE_END     0x100000000u
+#define X86_MMIO_START   0xd0000000u /* windows of our devices */
+#define X86_MMIO_END     0xe0000000u
+#define X86_IOAPIC       0xfec00000u
+#define X86_LAPIC        0xfee00000u
 #define X86_IDENTITY_MAP 0xfffbc000u /* one page that KVM needs for real mode on Intel */
-#define X86_TSS 0xfffbd000u          /* three pages, likewise */
+#define X86_TSS          0xfffbd000u /* three pages, likewise */
 
 /* Selectors that the 64-bit boot protocol asks for. */
 #define X86_BOOT_CS 0x10u

@@ -11,28 +11,29 @@
 
 #define INSN_MAX 15u /* bytes of the longest instruction */
 
-/* Instructions that Linux executes and that some hosts' KVM does not emulate; opcode maps as in the processor manuals. */
+/* Instructions that Linux executes and that some hosts' KVM does not emulate; opcode maps as in the processor manuals.
+ */
 static const struct {
-	uint8_t prefix;   /* mandatory prefix, or 0 */
-	uint8_t map_0f;   /* 1: two-byte opcode */
-	uint8_t opcode;   /* the last opcode byte */
-	int16_t modrm;    /* the whole ModRM byte, or -1 */
-	int8_t reg;       /* the reg field of ModRM, or -1 */
+	uint8_t prefix; /* mandatory prefix, or 0 */
+	uint8_t map_0f; /* 1: two-byte opcode */
+	uint8_t opcode; /* the last opcode byte */
+	int16_t modrm;  /* the whole ModRM byte, or -1 */
+	int8_t reg;     /* the reg field of ModRM, or -1 */
 	const char *name;
 } insns[] = {
-	{ 0, 0, 0xcc, -1, -1, "int3" },          { 0xf3, 1, 0xb8, -1, -1, "popcnt" },     { 0, 1, 0x01, 0xca, -1, "clac" },
-	{ 0, 1, 0x01, 0xcb, -1, "stac" },        { 0, 0, 0x9b, -1, -1, "fwait" },         { 0, 0, 0xdb, 0xe2, -1, "fnclex" },
-	{ 0, 0, 0xdb, 0xe3, -1, "fninit" },      { 0, 1, 0x01, 0xd1, -1, "xsetbv" },      { 0, 1, 0x01, 0xd0, -1, "xgetbv" },
-	{ 0, 1, 0xae, -1, 0, "fxsave" },         { 0, 1, 0xae, -1, 1, "fxrstor" },        { 0, 1, 0xae, -1, 4, "xsave" },
-	{ 0, 1, 0xae, -1, 5, "xrstor" },         { 0, 1, 0xae, -1, 6, "xsaveopt" },       { 0, 1, 0xc7, -1, 1, "cmpxchg16b" },
-	{ 0, 1, 0xc7, -1, 3, "xrstors" },        { 0, 1, 0xc7, -1, 4, "xsavec" },         { 0, 1, 0xc7, -1, 5, "xsaves" },
-	{ 0, 1, 0x05, -1, -1, "syscall" },       { 0, 1, 0x07, -1, -1, "sysret" },
+	{ 0, 0, 0xcc, -1, -1, "int3" },     { 0xf3, 1, 0xb8, -1, -1, "popcnt" }, { 0, 1, 0x01, 0xca, -1, "clac" },
+	{ 0, 1, 0x01, 0xcb, -1, "stac" },   { 0, 0, 0x9b, -1, -1, "fwait" },     { 0, 0, 0xdb, 0xe2, -1, "fnclex" },
+	{ 0, 0, 0xdb, 0xe3, -1, "fninit" }, { 0, 1, 0x01, 0xd1, -1, "xsetbv" },  { 0, 1, 0x01, 0xd0, -1, "xgetbv" },
+	{ 0, 1, 0xae, -1, 0, "fxsave" },    { 0, 1, 0xae, -1, 1, "fxrstor" },    { 0, 1, 0xae, -1, 4, "xsave" },
+	{ 0, 1, 0xae, -1, 5, "xrstor" },    { 0, 1, 0xae, -1, 6, "xsaveopt" },   { 0, 1, 0xc7, -1, 1, "cmpxchg16b" },
+	{ 0, 1, 0xc7, -1, 3, "xrstors" },   { 0, 1, 0xc7, -1, 4, "xsavec" },     { 0, 1, 0xc7, -1, 5, "xsaves" },
+	{ 0, 1, 0x05, -1, -1, "syscall" },  { 0, 1, 0x07, -1, -1, "sysret" },
 };
 
 static int is_prefix(uint8_t byte)
 {
-	return byte == 0x66 || byte == 0x67 || byte == 0xf0 || byte == 0xf2 || byte == 0xf3 || byte == 0x2e || byte == 0x36 ||
-	       byte == 0x3e || byte == 0x26 || byte == 0x64 || byte == 0x65 || (byte & 0xf0) == 0x40;
+	return byte == 0x66 || byte == 0x67 || byte == 0xf0 || byte == 0xf2 || byte == 0xf3 || byte == 0x2e ||
+	       byte == 0x36 || byte == 0x3e || byte == 0x26 || byte == 0x64 || byte == 0x65 || (byte & 0xf0) == 0x40;
 }
 
 const char *arch_insn_name(const uint8_t *bytes, size_t len)
@@ -51,7 +52,8 @@ const char *arch_insn_name(const uint8_t *bytes, size_t len)
 	int modrm = at + 1 < len ? bytes[at + 1] : -1;
 
 	for (size_t i = 0; i < sizeof(insns) / sizeof(insns[0]); i++) {
-		if (insns[i].map_0f != map_0f || insns[i].opcode != bytes[at] || (insns[i].prefix && insns[i].prefix != prefix))
+		if (insns[i].map_0f != map_0f || insns[i].opcode != bytes[at] ||
+		    (insns[i].prefix && insns[i].prefix != prefix))
 			continue;
 		if (insns[i].modrm >= 0 && insns[i].modrm != modrm)
 			continue;
@@ -102,6 +104,7 @@ void arch_report(struct vcpu *vcpu)
 	log_error("  rsi %016llx  rdi %016llx  rbp %016llx  rsp %016llx", U(r.rsi), U(r.rdi), U(r.rbp), U(r.rsp));
 	log_error("  r8  %016llx  r9  %016llx  r10 %016llx  r11 %016llx", U(r.r8), U(r.r9), U(r.r10), U(r.r11));
 	log_error("  r12 %016llx  r13 %016llx  r14 %016llx  r15 %016llx", U(r.r12), U(r.r13), U(r.r14), U(r.r15));
-	log_error("  cr0 %08llx  cr2 %016llx  cr3 %016llx  cr4 %08llx  efer %llx", U(s.cr0), U(s.cr2), U(s.cr3), U(s.cr4), U(s.efer));
+	log_error("  cr0 %08llx  cr2 %016llx  cr3 %016llx  cr4 %08llx  efer %llx", U(s.cr0), U(s.cr2), U(s.cr3),
+		  U(s.cr4), U(s.efer));
 #undef U
 }
