@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Standard input and output of minivmm, shared by the guest's console (bytes) and the devices (lines).
- *
- * Output never blocks a thread inside write(2): what standard output does not take now waits in a buffer that the loop
- * drains. A vCPU that fills the buffer waits for room; the loop's own thread cannot wait, so its lines are counted and
- * dropped beyond a bound, and the loss is said. Device lines wait for the end of a console line, so neither is torn.
+ * Standard input and output of minivmm, shared by the guest's console (bytes) and the devices (lines): see output.h.
  *
  * Where standard input is a terminal it is put into raw mode while the machine runs, and Ctrl-A is the escape: x quits,
  * h helps, Ctrl-A again sends one Ctrl-A. It is restored by terminal_finish(), and by a handler on a fatal signal.

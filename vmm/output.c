@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/output.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "vmm/log.h"
+#include "vmm/loop.h"
+
+#define LINE_WAIT_NS 100000000u /* how long a device's line waits for the console's: a prompt never ends its line */
+#define WRITE_MAX    256u       /* bytes that a descriptor which polls writable takes without blocking */
+#define DRAIN_MS     1000
+
+static bool takes_more(int wait_ms)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&out, 1, wait_ms) > 0;
+}
+
+/* Has the loop call us exactly while there is something to drain. */
+static void watch(struct output *out)
+{
+	bool wanted = out->len && !out->gone;
+
+	if (out->source && wanted != out->watched)
+		loop_set_events(out->source, wanted ? EPOLLOUT : 0);
+	out->watched = wanted;
+}
+
+/* Writes what standard output takes at once. */
+static void flush(struct output *out)
+{
+	while (out->len && !out->gone && takes_more(0)) {
+		size_t run = out->len < OUTPUT_MAX - out->head ? out->len : OUTPUT_MAX - out->head;
+		ssize_t n = write(STDOUT_FILENO, out->bytes + out->head, run < WRITE_MAX ? run : WRITE_MAX);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0) {
+			log_error("standard output: %s: nobody reads the guest's console", strerror(errno));
+			out->gone = true;
+			out->len = 0;
+			if (out->on_gone)
+				out->on_gone(out->ctx);
+			break;
+		}
+		out->head = (out->head + (size_t)n) % OUTPUT_MAX;
+		out->len -= (size_t)n;
+	}
+	if (out->len < OUTPUT_CONSOLE_MAX)
+		pthread_cond_broadcast(&out->room);
+	watch(out);
+}
+
+/* The caller has seen that there is room. */
+static void put(struct output *out, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		out->bytes[(out->head + out->len++) % OUTPUT_MAX] = bytes[i];
+}
+
+/* Moves the waiting device lines behind the console's last byte. */
+static void release_lines(struct output *out)
+{
+	char note[128] = "";
+
+	if (out->lines_len == 0 || out->gone)
+		return;
+	if (out->lines_dropped)
+		snprintf(note, sizeof(note), "minivmm: %llu lines of devices were dropped: standard output was full\n",
+			 (unsigned long long)out->lines_dropped);
+	if (OUTPUT_MAX - out->len < out->lines_len + strlen(note))
+		return; /* they wait on; once their own buffer is full, lines are dropped and counted */
+	put(out, out->lines, out->lines_len);
+	put(out, note, strlen(note));
+	out->lines_len = 0;
+	out->lines_dropped = 0;
+}
+
+/* The console's line has not ended for a while: it is a prompt, and the devices' lines go below it. */
+static void break_line(struct output *out)
+{
+	if (out->lines_len && out->mid_line && out->len < OUTPUT_CONSOLE_MAX) {
+		put(out, "\n", 1);
+		out->mid_line = false;
+	}
+	release_lines(out);
+}
+
+static void on_line_timer(void *ctx, uint64_t expirations)
+{
+	struct output *out = ctx;
+
+	(void)expirations;
+	pthread_mutex_lock(&out->lock);
+	break_line(out);
+	if (out->lines_len)
+		loop_set_timer(out->line_timer, LINE_WAIT_NS, 0);
+	flush(out);
+	pthread_mutex_unlock(&out->lock);
+}
+
+static void on_ready(void *ctx, uint32_t events)
+{
+	struct output *out = ctx;
+
+	(void)events;
+	pthread_mutex_lock(&out->lock);
+	flush(out);
+	pthread_mutex_unlock(&out->lock);
+}
+
+void output_write(struct output *out, const void *bytes, size_t len)
+{
+	pthread_mutex_lock(&out->lock);
+	while (out->len + len > OUTPUT_CONSOLE_MAX && !out->stopped && !out->gone)
+		pthread_cond_wait(&out->room, &out->lock);
+	if (len && !out->gone && OUTPUT_MAX - out->len >= len) {
+		put(out, bytes, len);
+		out->mid_line = ((const char *)bytes)[len - 1] != '\n';
+		if (!out->mid_line)
+			release_lines(out);
+		flush(out);
+	}
+	pthread_mutex_unlock(&out->lock);
+}
+
+void output_line(struct output *out, const char *line)
+{
+	size_t len = strlen(line);
+
+	pthread_mutex_lock(&out->lock);
+	if (out->lines_len + len + 1 > OUTPUT_LINES_MAX) {
+		out->lines_dropped++;
+	} else {
+		memcpy(out->lines + out->lines_len, line, len);
+		out->lines[out->lines_len + len] = '\n';
+		out->lines_len += len + 1;
+	}
+	if (!out->mid_line) {
+		release_lines(out);
+		flush(out);
+	}
+	if (out->lines_len && out->line_timer)
+		loop_set_timer(out->line_timer, LINE_WAIT_NS, 0);
+	pthread_mutex_unlock(&out->lock);
+}
+
+void output_init(struct output *out, void (*on_gone)(void *ctx), void *ctx)
+{
+	out->on_gone = on_gone;
+	out->ctx = ctx;
+	pthread_mutex_init(&out->lock, NULL);
+	pthread_cond_init(&out->room, NULL);
+}
+
+int output_start(struct output *out, struct loop *loop)
+{
+	int err = loop_add_fd(loop, STDOUT_FILENO, 0, on_ready, out, &out->source);
+
+	if (err && err != -EPERM) /* a plain file is always ready: nothing ever waits */
+		return err;
+	return loop_add_timer(loop, on_line_timer, out, &out->line_timer);
+}
+
+void output_stop(struct output *out)
+{
+	pthread_mutex_lock(&out->lock);
+	out->stopped = true;
+	pthread_cond_broadcast(&out->room);
+	pthread_mutex_unlock(&out->lock);
+}
+
+void output_finish(struct output *out)
+{
+	out->on_gone = NULL;
+	break_line(out);
+	flush(out);
+	while (out->len && !out->gone && takes_more(DRAIN_MS))
+		flush(out);
+	if (out->len)
+		log_error("standard output takes no more: %zu bytes of the guest's console are lost", out->len);
+	out->len = 0;
+}
+
+void output_release(struct output *out)
+{
+	loop_del(out->source);
+	loop_del(out->line_timer);
+	pthread_mutex_destroy(&out->lock);
+	pthread_cond_destroy(&out->room);
+}
