@@ -52,7 +52,8 @@ check-asan:
 
 PAYLOAD_CFLAGS := -std=c11 $(WARN) -O1 -g -ffreestanding -fno-pic -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 	-mno-red-zone -mgeneral-regs-only
-PAYLOAD_LDFLAGS := -nostdlib -static -no-pie -Wl,-Ttext=0x100000 -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+# -n: no file headers in a segment, which would lie below 1 MiB
+PAYLOAD_LDFLAGS := -nostdlib -static -no-pie -Wl,-n -Wl,-Ttext=0x100000 -Wl,--build-id=none -Wl,-z,noexecstack
 PAYLOAD_SRCS := $(wildcard tests/payload/test_*.c)
 PAYLOAD_SUPPORT := $(filter-out $(PAYLOAD_SRCS),$(wildcard tests/payload/*.c tests/payload/*.S))
 PAYLOADS := $(PAYLOAD_SRCS:tests/payload/%.c=$(BUILD)/tests/payload/%.elf)
@@ -72,9 +73,26 @@ payloads: $(PAYLOADS) $(BUILD)/probe.elf
 check-payload: minivmm payloads
 	prove tests/payload
 
+# --- benchmarks: figures of this run, as ratios; nothing here passes or fails ------------------------------------------
+
+BENCH := $(BUILD)/tests/bench
+
+$(BENCH)/%: tests/bench/%.c Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE $(CFLAGS_ALL) -static -o $@ $<
+
+$(BENCH)/hello.elf: tests/bench/hello.S Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(PAYLOAD_LDFLAGS) -o $@ $<
+
+bench: minivmm $(BENCH)/start $(BENCH)/floor $(BENCH)/hello.elf
+	$(BENCH)/start ./minivmm $(BENCH)/hello.elf $(BENCH)/floor
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/tests minivmm
 
-.PHONY: all unit-tests check-unit check-asan payloads check-payload clean
+.PHONY: all unit-tests check-unit check-asan payloads check-payload bench clean

@@ -55,6 +55,11 @@ static int by_count(const void *a, const void *b)
 	return (left->count < right->count) - (left->count > right->count);
 }
 
+static double share(uint64_t count, uint64_t total)
+{
+	return 100.0 * (double)count / (double)total;
+}
+
 static void print_row(const struct stats_row *row, uint64_t total, FILE *out)
 {
 	const char *reg = row->range && row->range->ops->reg_name ? row->range->ops->reg_name(row->where) : NULL;
@@ -62,17 +67,34 @@ static void print_row(const struct stats_row *row, uint64_t total, FILE *out)
 
 	if (row->range || row->where)
 		snprintf(where, sizeof(where), "%s0x%" PRIx64, row->range ? "+" : "", row->where);
-	fprintf(out, "%10" PRIu64 " %5.1f%%  %-10s  %-10s  %s\n", row->count,
-		100.0 * (double)row->count / (double)total, row->reason,
+	fprintf(out, "%10" PRIu64 " %5.1f%%  %-10s  %-10s  %s\n", row->count, share(row->count, total), row->reason,
 		row->range ? row->range->name :
 		*where     ? "unclaimed" :
 			     "-",
 		reg ? reg : where);
 }
 
+/* The rows of one reason in one: what is left of the table when only the first column of its key counts. */
+static unsigned sum_by_reason(const struct stats_row *rows, struct stats_row *sums)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < STATS_ROWS && rows[i].count; i++) {
+		unsigned at = 0;
+
+		while (at < n && sums[at].reason != rows[i].reason)
+			at++;
+		if (at == n)
+			sums[n++] = (struct stats_row){ .reason = rows[i].reason };
+		sums[at].count += rows[i].count;
+	}
+	qsort(sums, n, sizeof(*sums), by_count);
+	return n;
+}
+
 void stats_print(const struct stats *stats, FILE *out)
 {
-	struct stats_row rows[STATS_ROWS];
+	struct stats_row rows[STATS_ROWS], sums[STATS_ROWS];
 
 	memcpy(rows, stats->rows, sizeof(rows));
 	qsort(rows, STATS_ROWS, sizeof(rows[0]), by_count);
@@ -80,7 +102,14 @@ void stats_print(const struct stats *stats, FILE *out)
 	for (unsigned i = 0; i < STATS_ROWS && rows[i].count; i++)
 		print_row(&rows[i], stats->total, out);
 	if (stats->others)
-		fprintf(out, "%10" PRIu64 " %5.1f%%  (all others)\n", stats->others,
-			100.0 * (double)stats->others / (double)stats->total);
-	fprintf(out, "%10" PRIu64 "         exits to user space in all\n", stats->total);
+		fprintf(out, "%10" PRIu64 " %5.1f%%  others: the table is full\n", stats->others,
+			share(stats->others, stats->total));
+
+	unsigned n = sum_by_reason(rows, sums);
+
+	fprintf(out, "\n%10s %6s  %s\n", "exits", "share", "reason");
+	for (unsigned i = 0; i < n; i++)
+		fprintf(out, "%10" PRIu64 " %5.1f%%  %s\n", sums[i].count, share(sums[i].count, stats->total),
+			sums[i].reason);
+	fprintf(out, "%10" PRIu64 "         all exits to user space\n", stats->total);
 }

@@ -30,7 +30,7 @@ void stats_count(struct stats *stats, const char *reason, const struct bus_range
 /* Adds every row of `from` to `into`. */
 void stats_add(struct stats *into, const struct stats *from);
 
-/* The table, most frequent first; the rows add up to the total in the last line. */
+/* The table, most frequent first, then its sums by reason; either adds up to the total in the last line. */
 void stats_print(const struct stats *stats, FILE *out);
 
 #endif
