@@ -92,7 +92,23 @@ bench: minivmm $(BENCH)/start $(BENCH)/floor $(BENCH)/hello.elf
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+# --- the code's form ---------------------------------------------------------------------------------------------------
+
+# The guest's driver is in the kernel's style, which checkpatch.pl judges in tests/linux.
+C_FILES := $(wildcard vmm/*.[ch] vmm/arch/*.h vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] dtb/*.[ch] tests/*/*.[ch])
+CPPCHECK := cppcheck -q --std=c11 -I. --library=gnu --enable=warning,performance,portability --inline-suppr \
+	--suppress=missingIncludeSystem --suppress=resourceLeak:tests/bench/floor.c --suppress=memleak:tests/bench/floor.c \
+	-DMINIVMM_VERSION='""' --error-exitcode=1
+
+format:
+	clang-format -i $(C_FILES)
+
+lint:
+	$(CPPCHECK) vmm devices dtb tests/bench
+	clang-format --dry-run -Werror $(C_FILES)
+	shellcheck -x $(wildcard scripts/*) tests/*.sh $(wildcard tests/*/*.t)
+
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/tests minivmm
 
-.PHONY: all unit-tests check-unit check-asan payloads check-payload bench clean
+.PHONY: all unit-tests check-unit check-asan payloads check-payload bench format lint clean

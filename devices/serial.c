@@ -65,7 +65,7 @@ static void fifo_put(struct serial *serial, const uint8_t *bytes, size_t len)
 /* Takes from the terminal what the FIFO has room for. Lock held. */
 static void receive(struct serial *serial)
 {
-	uint8_t bytes[FIFO_SIZE];
+	uint8_t bytes[FIFO_SIZE] = { 0 };
 
 	if (!(serial->mcr & UART_MCR_LOOP)) /* in loopback the receiver hears the transmitter only */
 		fifo_put(serial, bytes, terminal_read(serial->terminal, bytes, FIFO_SIZE - serial->fifo_len));

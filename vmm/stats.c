@@ -94,7 +94,7 @@ static unsigned sum_by_reason(const struct stats_row *rows, struct stats_row *su
 
 void stats_print(const struct stats *stats, FILE *out)
 {
-	struct stats_row rows[STATS_ROWS], sums[STATS_ROWS];
+	struct stats_row rows[STATS_ROWS], sums[STATS_ROWS] = { 0 };
 
 	memcpy(rows, stats->rows, sizeof(rows));
 	qsort(rows, STATS_ROWS, sizeof(rows[0]), by_count);

@@ -32,18 +32,23 @@ static const struct option_desc common_options[] = {
 extern const struct virtio_class *const __start_virtio_classes[];
 extern const struct virtio_class *const __stop_virtio_classes[];
 
+#define for_each_class(entry) \
+	for (const struct virtio_class *const *entry = __start_virtio_classes; (entry) != __stop_virtio_classes; (entry)++)
+
 const struct virtio_class *virtio_class_find(const char *name, size_t len)
 {
-	for (const struct virtio_class *const *class = __start_virtio_classes; class < __stop_virtio_classes; class ++)
-		if (strlen((*class)->name) == len && memcmp((*class)->name, name, len) == 0)
-			return *class;
+	/* cppcheck-suppress comparePointers */
+	for_each_class (entry)
+		if (strlen((*entry)->name) == len && memcmp((*entry)->name, name, len) == 0)
+			return *entry;
 	return NULL;
 }
 
 void virtio_classes_list(FILE *out)
 {
-	for (const struct virtio_class *const *class = __start_virtio_classes; class < __stop_virtio_classes; class ++)
-		fprintf(out, "  %-12s %s\n", (*class)->name, (*class)->help);
+	/* cppcheck-suppress comparePointers */
+	for_each_class (entry)
+		fprintf(out, "  %-12s %s\n", (*entry)->name, (*entry)->help);
 }
 
 void virtio_class_help(const struct virtio_class *class, FILE *out)
