@@ -18,6 +18,29 @@ OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 
 all: minivmm
 
+# --- the two commands ------------------------------------------------------------------------------------------------
+
+RUN_ARGS := --device test,delay=500ms,period=500ms --append 'quiet ticks=6 dmesg=16' --stats
+
+# Sets up, builds, boots: the numbers go round, then the guest's dmesg and the exits. The status is the guest's end.
+run: | setup
+	@$(MAKE) --no-print-directory minivmm guest
+	scripts/with-kvm ./minivmm --kernel $(BUILD)/bzImage $(RUN_ARGS)
+
+# Everything that has to hold, from nothing. The directories are those of the tests themselves.
+test: | setup
+	@$(MAKE) --no-print-directory minivmm guest unit-tests payloads
+	@$(MAKE) --no-print-directory check-asan
+	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/cli tests/payload tests/linux
+
+setup:
+	@scripts/setup
+
+# The guest: kernel, driver, initramfs, and a kernel with the initramfs inside. Each step knows whether it is needed.
+guest: | $(BUILD)/probe.elf
+	@scripts/build-initramfs
+	@scripts/build-image
+
 # Static: it starts in a fraction of the time, and runs in any root file system.
 minivmm: $(OBJS)
 	$(call say,LD,$@)
@@ -73,6 +96,12 @@ payloads: $(PAYLOADS) $(BUILD)/probe.elf
 check-payload: minivmm payloads
 	prove tests/payload
 
+check-cli: minivmm payloads
+	prove tests/cli
+
+check-linux: minivmm guest
+	prove --timer tests/linux
+
 # --- benchmarks: figures of this run, as ratios; nothing here passes or fails ------------------------------------------
 
 BENCH := $(BUILD)/tests/bench
@@ -108,7 +137,17 @@ lint:
 	clang-format --dry-run -Werror $(C_FILES)
 	shellcheck -x $(wildcard scripts/*) tests/*.sh $(wildcard tests/*/*.t)
 
+help:
+	@echo 'make run           boot the guest: numbers, dmesg, exits'
+	@echo 'make test          all tests'
+	@echo 'make check-unit    unit tests (no KVM);  check-asan  the same under sanitizers'
+	@echo 'make check-cli     command line;  check-payload  bare-metal guests;  check-linux  Linux guests'
+	@echo 'make bench         figures of this machine, as ratios'
+	@echo 'make format lint   the form of the code'
+	@echo 'make clean         what make built of minivmm itself; "rm -rf build" for the kernels too'
+	@echo 'V=1 shows commands; CC=clang works; KVM=direct|box says where guests run'
+
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/tests minivmm
 
-.PHONY: all unit-tests check-unit check-asan payloads check-payload bench format lint clean
+.PHONY: all run test setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload bench format lint clean

@@ -32,8 +32,9 @@ static const struct option_desc common_options[] = {
 extern const struct virtio_class *const __start_virtio_classes[];
 extern const struct virtio_class *const __stop_virtio_classes[];
 
-#define for_each_class(entry) \
-	for (const struct virtio_class *const *entry = __start_virtio_classes; (entry) != __stop_virtio_classes; (entry)++)
+#define for_each_class(entry)                                                                                    \
+	for (const struct virtio_class *const *entry = __start_virtio_classes; (entry) != __stop_virtio_classes; \
+	     (entry)++)
 
 const struct virtio_class *virtio_class_find(const char *name, size_t len)
 {

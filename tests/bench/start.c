@@ -45,8 +45,8 @@ static long private_kib(pid_t pid)
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2)
 			is_ram = end - start == (uint64_t)MEM_MIB << 20;
-		else if (!is_ram &&
-			 (sscanf(line, "Private_Clean: %ld", &value) == 1 || sscanf(line, "Private_Dirty: %ld", &value) == 1))
+		else if (!is_ram && (sscanf(line, "Private_Clean: %ld", &value) == 1 ||
+				     sscanf(line, "Private_Dirty: %ld", &value) == 1))
 			sum += value;
 	}
 	fclose(file);
@@ -122,7 +122,8 @@ int main(int argc, char **argv)
 		ours[at] = time_start(minivmm, &kib);
 		least[at] = time_start(floor_, NULL);
 		if (!ours[at] || !least[at]) {
-			fprintf(stderr, "start: %s: the guest's first byte did not come\n", ours[at] ? argv[3] : argv[1]);
+			fprintf(stderr, "start: %s: the guest's first byte did not come\n",
+				ours[at] ? argv[3] : argv[1]);
 			return 1;
 		}
 	}
