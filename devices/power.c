@@ -22,7 +22,9 @@
 
 #define I8042_COMMAND_PORT 0x64u
 #define I8042_RESET_PULSE  0xfeu
-#define I8042_ABSENT       0xffu /* what a read gives where there is no controller: Linux then looks no further */
+/* Status: output always full, by which a driver finds no controller; input empty, or Linux polls long before a pulse.
+ */
+#define I8042_STATUS 0xfdu
 
 struct power {
 	struct vm *vm;
@@ -61,7 +63,7 @@ static uint64_t i8042_read(void *ctx, uint64_t off, unsigned len)
 	(void)ctx;
 	(void)off;
 	(void)len;
-	return I8042_ABSENT;
+	return I8042_STATUS;
 }
 
 static void i8042_write(void *ctx, uint64_t off, unsigned len, uint64_t value)

@@ -62,12 +62,16 @@ static void fifo_put(struct serial *serial, const uint8_t *bytes, size_t len)
 		serial->fifo[(serial->fifo_head + serial->fifo_len++) % FIFO_SIZE] = bytes[i];
 }
 
-/* Takes from the terminal what the FIFO has room for. Lock held. */
+/*
+ * Takes from the terminal what the FIFO has room for. Not in loopback, where the receiver hears the transmitter only; and
+ * not before the guest listens: receive interrupts on, and let out to the bus by OUT2 as on a PC. Linux throws away what
+ * came until then, but nobody who pipes commands into a guest means them for that time. Lock held.
+ */
 static void receive(struct serial *serial)
 {
 	uint8_t bytes[FIFO_SIZE] = { 0 };
 
-	if (!(serial->mcr & UART_MCR_LOOP)) /* in loopback the receiver hears the transmitter only */
+	if ((serial->ier & UART_IER_RDI) && (serial->mcr & UART_MCR_OUT2) && !(serial->mcr & UART_MCR_LOOP))
 		fifo_put(serial, bytes, terminal_read(serial->terminal, bytes, FIFO_SIZE - serial->fifo_len));
 	update_irq(serial);
 }
@@ -149,6 +153,7 @@ static void register_write(struct serial *serial, uint64_t off, uint8_t value)
 		if (value & ~serial->ier & UART_IER_THRI)
 			serial->thr_empty = true; /* enabling it while the transmitter is empty raises it at once */
 		serial->ier = value & 0x0f;
+		receive(serial);
 		break;
 	case UART_FCR:
 		serial->fcr = value;
@@ -231,7 +236,29 @@ static void serial_destroy(void *ctx)
 	free(serial);
 }
 
-static const struct vm_device_ops serial_device = { .describe = NULL, .destroy = serial_destroy };
+/*
+ * A port on an ISA bus: the first of the two address cells, 1, says that it is an I/O port. Linux on x86 reads such a node
+ * only where it has PCI; else it finds the port where PCs have it, and the node is for other readers.
+ */
+static void serial_describe(void *ctx, struct dtb *tree)
+{
+	const struct serial *serial = ctx;
+
+	dtb_begin(tree, "isa", 0);
+	dtb_string(tree, "compatible", "isa");
+	dtb_u32(tree, "#address-cells", 2);
+	dtb_u32(tree, "#size-cells", 1);
+	DTB_CELLS(tree, "ranges", 1, 0, 0, 0, 0x10000);
+	dtb_begin(tree, "serial", SERIAL_PORT);
+	dtb_string(tree, "compatible", "ns16550a");
+	DTB_CELLS(tree, "reg", 1, SERIAL_PORT, SERIAL_PORTS);
+	dtb_interrupt(tree, serial->irq->gsi);
+	dtb_u32(tree, "clock-frequency", SERIAL_CLOCK);
+	dtb_end(tree);
+	dtb_end(tree);
+}
+
+static const struct vm_device_ops serial_device = { .describe = serial_describe, .destroy = serial_destroy };
 
 int serial_create(struct vm *vm)
 {

@@ -7,6 +7,7 @@
 #   die "thing: way out"     one line on stderr, exit 1
 #   step TEXT LOG CMD...     run CMD with its output in LOG, one progress line
 #   usage FILE               print FILE's leading comment block as help text
+#   kmake ARG...             make in the guest kernel's build directory
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck disable=SC2034 # used by the scripts that source this file
@@ -68,4 +69,11 @@ step() {
 	tail -n 15 "$log" | sed 's/^/    /' >&2
 	printf '  the whole log: %s\n' "${log#"$ROOT"/}" >&2
 	return "$rc"
+}
+
+# One user, host and time, so that the same input gives the same image.
+kmake() {
+	make -C "$BUILD/kernel/src" O="$BUILD/kernel/obj" -j"$(nproc)" KBUILD_BUILD_USER=minivmm \
+		KBUILD_BUILD_HOST=minivmm KBUILD_BUILD_TIMESTAMP=@0 \
+		KBUILD_BUILD_VERSION=1 "$@"
 }
