@@ -63,9 +63,9 @@ static void fifo_put(struct serial *serial, const uint8_t *bytes, size_t len)
 }
 
 /*
- * Takes from the terminal what the FIFO has room for. Not in loopback, where the receiver hears the transmitter only; and
- * not before the guest listens: receive interrupts on, and let out to the bus by OUT2 as on a PC. Linux throws away what
- * came until then, but nobody who pipes commands into a guest means them for that time. Lock held.
+ * Takes from the terminal what the FIFO has room for. Not in loopback, where the receiver hears the transmitter only;
+ * and not before the guest listens: receive interrupts on, and let out to the bus by OUT2 as on a PC. Linux throws away
+ * what came until then, but nobody who pipes commands into a guest means them for that time. Lock held.
  */
 static void receive(struct serial *serial)
 {
@@ -171,12 +171,15 @@ static void register_write(struct serial *serial, uint64_t off, uint8_t value)
 	}
 }
 
-/* A byte to send. The terminal may make this vCPU wait, so the lock is not held meanwhile. */
+/*
+ * A byte to send. The transmitter is full until it is gone, so its interrupt falls and rises again. The terminal may
+ * make this vCPU wait, so the lock is not held meanwhile.
+ */
 static void transmit(struct serial *serial, uint8_t byte)
 {
-	bool loop = serial->mcr & UART_MCR_LOOP;
-
-	if (loop) {
+	serial->thr_empty = false;
+	update_irq(serial);
+	if (serial->mcr & UART_MCR_LOOP) {
 		fifo_put(serial, &byte, 1);
 	} else {
 		pthread_mutex_unlock(&serial->lock);
@@ -237,8 +240,8 @@ static void serial_destroy(void *ctx)
 }
 
 /*
- * A port on an ISA bus: the first of the two address cells, 1, says that it is an I/O port. Linux on x86 reads such a node
- * only where it has PCI; else it finds the port where PCs have it, and the node is for other readers.
+ * A port on an ISA bus: the first of the two address cells, 1, says that it is an I/O port. Linux on x86 reads such a
+ * node only where it has PCI; else it finds the port where PCs have it, and the node is for other readers.
  */
 static void serial_describe(void *ctx, struct dtb *tree)
 {

@@ -10,12 +10,12 @@
 #define TEST_F_CAN_PRINT 0 /* feature bit: the print queue is usable */
 #define TEST_QUEUE_PRINT 0 /* driver to device: any number of little-endian 32-bit numbers a buffer */
 #define TEST_QUEUE_SIZE  128
-#define TEST_PRINT_MAX   1024 /* numbers printed of one buffer; the rest are counted: the guest chooses its length */
+#define TEST_PRINT_MAX   4096 /* numbers printed of one buffer; the rest are counted: the guest chooses its length */
 
 struct test_config {
 	struct le32 num_pages; /* what the host wants; the driver's writes are ignored */
 	struct le32 actual;    /* what the driver says that it has */
-	struct le32 event;     /* the tick's number */
+	struct le32 event;     /* how many ticks there were */
 };
 _Static_assert(sizeof(struct test_config) == 12, "the driver knows this layout");
 
@@ -34,28 +34,25 @@ static void test_tick(struct virtio_dev *dev)
 	if (!virtio_driver_ok(dev))
 		return; /* nobody to tell: the tick does not count */
 	virtio_print(dev, "set config: %llu", (unsigned long long)test->ticks);
-	config->event = le32_from((uint32_t)test->ticks++);
+	config->event = le32_from((uint32_t)++test->ticks);
 	virtio_config_changed(dev);
 }
 
 static void test_print_chain(struct virtio_dev *dev, struct virtio_chain *chain)
 {
 	struct test *test = virtio_priv(dev);
+	uint64_t numbers = chain->readable_len / sizeof(struct le32);
+	uint64_t shown = numbers < TEST_PRINT_MAX ? numbers : TEST_PRINT_MAX;
 	struct le32 number;
-	size_t got = 0;
 
-	for (unsigned printed = 0; printed < TEST_PRINT_MAX; printed++) {
-		got = chain_read(chain, &number, sizeof(number));
-		if (got < sizeof(number)) {
-			test->stray_bytes += got;
-			return;
-		}
+	for (uint64_t i = 0; i < shown; i++) {
+		chain_read(chain, &number, sizeof(number));
 		virtio_print(dev, "get virtio num: %u", le32_get(number));
 	}
-	uint64_t left = chain->readable_len / sizeof(number) - TEST_PRINT_MAX;
-
-	if (left)
-		virtio_print(dev, "%llu more numbers of this buffer are not shown", (unsigned long long)left);
+	if (shown < numbers)
+		virtio_print(dev, "%llu more numbers of this buffer are not shown",
+			     (unsigned long long)(numbers - shown));
+	test->stray_bytes += chain->readable_len % sizeof(struct le32);
 }
 
 static void test_kick(struct virtio_dev *dev, unsigned q)
@@ -81,6 +78,14 @@ static void test_config_write(struct virtio_dev *dev, size_t off, size_t len, co
 
 	if (skip < len)
 		memcpy((char *)virtio_config(dev) + off + skip, (const char *)bytes + skip, len - skip);
+}
+
+static void test_destroy(struct virtio_dev *dev)
+{
+	const struct test *test = virtio_priv(dev);
+
+	if (test->stray_bytes)
+		virtio_print(dev, "%llu bytes were no whole number", (unsigned long long)test->stray_bytes);
 }
 
 static int test_create(struct virtio_dev *dev)
@@ -116,5 +121,6 @@ static const struct virtio_class test_class = {
 	.create = test_create,
 	.kick = test_kick,
 	.config_write = test_config_write,
+	.destroy = test_destroy,
 };
 VIRTIO_DEVICE(test_class);

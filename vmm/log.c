@@ -16,6 +16,9 @@ static void log_line(const char *prefix, const char *fmt, va_list args)
 
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
+	for (size_t i = 0; i < len; i++) /* what a user or guest wrote stays within its line */
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			line[i] = '?';
 	line[len++] = '\n';
 	ssize_t ignored = write(STDERR_FILENO, line, len);
 	(void)ignored; /* where standard error is gone, nobody is left to tell */

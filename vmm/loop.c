@@ -36,6 +36,12 @@ struct loop {
 	struct loop_source *sources;
 };
 
+/* A plain 0 would still report EPOLLHUP, again and again; after one report ONESHOT is silent altogether. */
+static uint32_t wanted(uint32_t events)
+{
+	return events ? events : (uint32_t)EPOLLONESHOT;
+}
+
 static int source_add(struct loop *loop, const struct loop_source *proto, uint32_t events, struct loop_source **out)
 {
 	struct loop_source *source = malloc(sizeof(*source));
@@ -44,7 +50,7 @@ static int source_add(struct loop *loop, const struct loop_source *proto, uint32
 		return -ENOMEM;
 	*source = *proto;
 	source->loop = loop;
-	struct epoll_event event = { .events = events, .data.ptr = source };
+	struct epoll_event event = { .events = wanted(events), .data.ptr = source };
 
 	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) < 0) {
 		int err = errno;
@@ -156,8 +162,7 @@ int loop_add_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *ctx,
 
 void loop_set_events(struct loop_source *source, uint32_t events)
 {
-	/* A plain 0 would still report EPOLLHUP, again and again; after one report ONESHOT is silent altogether. */
-	struct epoll_event event = { .events = events ? events : EPOLLONESHOT, .data.ptr = source };
+	struct epoll_event event = { .events = wanted(events), .data.ptr = source };
 
 	epoll_ctl(source->loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event);
 }

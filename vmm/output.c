@@ -71,7 +71,7 @@ static void release_lines(struct output *out)
 {
 	char note[128] = "";
 
-	if (out->lines_len == 0 || out->gone)
+	if (out->gone)
 		return;
 	if (out->lines_dropped)
 		snprintf(note, sizeof(note), "minivmm: %llu lines of devices were dropped: standard output was full\n",
@@ -87,7 +87,7 @@ static void release_lines(struct output *out)
 /* The console's line has not ended for a while: it is a prompt, and the devices' lines go below it. */
 static void break_line(struct output *out)
 {
-	if (out->lines_len && out->mid_line && out->len < OUTPUT_CONSOLE_MAX) {
+	if (out->lines_len && !out->gone && out->mid_line && out->len < OUTPUT_CONSOLE_MAX) {
 		put(out, "\n", 1);
 		out->mid_line = false;
 	}
@@ -181,10 +181,10 @@ void output_stop(struct output *out)
 void output_finish(struct output *out)
 {
 	out->on_gone = NULL;
-	break_line(out);
-	flush(out);
-	while (out->len && !out->gone && takes_more(DRAIN_MS))
+	do {
+		break_line(out);
 		flush(out);
+	} while ((out->len || out->lines_len || out->lines_dropped) && !out->gone && takes_more(DRAIN_MS));
 	if (out->len)
 		log_error("standard output takes no more: %zu bytes of the guest's console are lost", out->len);
 	out->len = 0;

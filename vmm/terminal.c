@@ -123,10 +123,11 @@ static void on_in_ready(void *ctx, uint32_t events)
 	(void)events;
 	pthread_mutex_lock(&t->lock);
 	size_t room = IN_MAX - t->in_len;
-	if (room == 0 && !t->in_is_tty)
+	bool behind = room == 0 && !t->in_is_tty;
+	if (behind && !t->in_paused)
 		in_pause(t, true); /* the guest is behind: leave the rest in the pipe or file */
 	pthread_mutex_unlock(&t->lock);
-	if (t->in_paused)
+	if (behind)
 		return;
 
 	ssize_t n = read(STDIN_FILENO, bytes, t->in_is_tty || room > sizeof(bytes) ? sizeof(bytes) : room);

@@ -103,21 +103,40 @@ static int make_queues(struct virtio_dev *dev)
 	return loop_add_fd(dev->vm->loop, dev->again_fd, EPOLLIN, virtio_kick_again, dev, &dev->again);
 }
 
+/* Devices are written by strangers: what the core relies on is checked, once a device. */
+static int check_class(const struct virtio_class *class)
+{
+	bool pow2 = class->queue_max && !(class->queue_max & (class->queue_max - 1u));
+
+	if (class->config_size <= VIRTIO_CONFIG_MAX && class->n_queues <= VIRTIO_QUEUES_MAX &&
+	    (class->n_queues == 0 || (pow2 && class->queue_max <= VIRTQ_SIZE_MAX)))
+		return 0;
+	log_error(
+		"--device %s: its class asks for more than %u bytes of configuration space or %u queues, or for a queue_max that "
+		"is not a power of two",
+		class->name, VIRTIO_CONFIG_MAX, VIRTIO_QUEUES_MAX);
+	return -EINVAL;
+}
+
 int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_class *class, unsigned index,
 		  const char *options)
 {
-	struct virtio_dev *dev = calloc(1, sizeof(*dev));
-	int err = -ENOMEM;
+	struct virtio_dev *dev;
+	int err = check_class(class);
 
-	if (!dev)
+	if (err)
 		return err;
+	dev = calloc(1, sizeof(*dev));
+	if (!dev)
+		return -ENOMEM;
 	dev->class = class;
 	dev->vm = vm;
 	dev->again_fd = -1;
 	snprintf(dev->name, sizeof(dev->name), "%s%u", class->name, index);
 	pthread_mutex_init(&dev->lock, NULL);
 	dev->priv = calloc(1, class->priv_size ? class->priv_size : 1);
-	if (!dev->priv)
+	err = dev->priv ? 0 : -ENOMEM;
+	if (err)
 		goto fail;
 	err = parse_options(dev, options);
 	if (err)
@@ -131,6 +150,7 @@ int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_cl
 	err = class->create ? class->create(dev) : 0;
 	if (err)
 		goto fail;
+	dev->created = true;
 	*out = dev;
 	return 0;
 fail:
@@ -140,7 +160,7 @@ fail:
 
 void virtio_destroy(struct virtio_dev *dev)
 {
-	if (dev->class->destroy)
+	if (dev->created && dev->class->destroy)
 		dev->class->destroy(dev);
 	loop_del(dev->timer);
 	loop_del(dev->again);

@@ -40,18 +40,20 @@ struct virtio_dev {
 	char name[24]; /* "test0": class and number */
 	struct vm *vm;
 	struct virtio_settings settings;
+	bool created;         /* create() succeeded, so destroy() is owed */
 	struct irq_line *irq; /* set by the transport */
 
 	pthread_mutex_t lock;
 	uint8_t status;
 	uint32_t offered[VIRTIO_FEATURE_WORDS];  /* what the device has */
 	uint32_t accepted[VIRTIO_FEATURE_WORDS]; /* what the driver wrote; frozen by FEATURES_OK */
+	bool accepted_more;                      /* ... and bits beyond, which do not exist */
 	uint32_t isr;
 	uint32_t generation;
 	uint8_t config[VIRTIO_CONFIG_MAX];
 	void *priv;
 	struct virtq queues[VIRTIO_QUEUES_MAX];
-	struct log_limit log;
+	struct log_limit log, failures;
 
 	struct loop_source *timer;
 	virtio_timer_fn *timer_fn;

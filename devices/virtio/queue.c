@@ -73,7 +73,9 @@ void virtq_release(struct virtq *vq)
 
 void virtq_reset(struct virtq *vq)
 {
-	struct virtq fresh = { .memory = vq->memory, .num_max = vq->num_max, .iov = vq->iov, .out = vq->out };
+	struct virtq fresh = {
+		.memory = vq->memory, .num_max = vq->num_max, .iov = vq->iov, .out = vq->out, .session = vq->session
+	};
 
 	memset(vq->out, 0, vq->num_max * sizeof(*vq->out));
 	*vq = fresh;
@@ -112,6 +114,7 @@ const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect)
 			      (unsigned long long)vq->desc_gpa, (unsigned long long)vq->avail_gpa,
 			      (unsigned long long)vq->used_gpa);
 
+	vq->session++;
 	vq->last_avail = vq->used_idx = vq->notified = 0;
 	memset(vq->out, 0, vq->num_max * sizeof(*vq->out));
 	vq->event_idx = event_idx;
@@ -287,7 +290,7 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 		*rule = broken(vq, "head %u is made available again before it was used (virtio 1.2, 2.7.13)", head);
 		return -1;
 	}
-	*chain = (struct virtio_chain){ .head = head };
+	*chain = (struct virtio_chain){ .head = head, .session = vq->session };
 	*rule = walk_chain(vq, chain);
 	if (*rule)
 		return -1;
@@ -304,7 +307,7 @@ void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len
 {
 	struct used *used = vq->used;
 
-	if (!vq->ready || chain->head >= vq->num || !vq->out[chain->head])
+	if (!vq->ready || chain->session != vq->session || chain->head >= vq->num || !vq->out[chain->head])
 		return;
 	if (len > chain->writable_len) /* so it fits: len had 32 bits */
 		len = (uint32_t)chain->writable_len;

@@ -32,6 +32,7 @@ struct virtq {
 	void *avail, *used;
 	bool event_idx, indirect; /* negotiated */
 
+	uint32_t session;    /* counts the times that the queue was enabled */
 	uint16_t last_avail; /* free-running index of the next entry to pop */
 	uint16_t used_idx;   /* free-running index of the next entry to fill */
 	uint16_t notified;   /* used_idx when a notification was last decided on */
@@ -60,8 +61,8 @@ void virtq_begin(struct virtq *vq);
 int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule);
 /* True where the share was used up: the ring has to be looked at again. */
 bool virtq_has_more(const struct virtq *vq);
-/* Fills the next used entry. A head that is not out, or more bytes than are writable, is the device's mistake: ignored,
- * cut. */
+/* Fills the next used entry. A chain that is not out, or more bytes than are writable, is the device's mistake:
+ * ignored, cut. */
 void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len);
 /* Once after pushes: true where the driver wants a used buffer notification for them (virtio 1.2, 2.7.7.2). */
 bool virtq_notify(struct virtq *vq);

@@ -53,7 +53,8 @@ void virtio_fail(struct virtio_dev *dev, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(rule, sizeof(rule), fmt, args);
 	va_end(args);
-	log_guest(&dev->log, dev->name, "the driver broke a rule: %s; the device needs a reset", rule);
+	/* with an allowance of its own: what a driver did wrong before must not hide what broke it */
+	log_guest(&dev->failures, dev->name, "the driver broke a rule: %s; the device needs a reset", rule);
 	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK) /* virtio 1.2, 2.1.2 */
 		interrupt(dev, VIRTIO_ISR_CONFIG);
@@ -132,12 +133,32 @@ void vq_push(struct virtio_dev *dev, unsigned q, const struct virtio_chain *chai
 		virtq_push(&dev->queues[q], chain, len);
 }
 
-/* Every call of a device's function ends here, so that what it pushed in one go is told in one notification. */
-static void notify_used(struct virtio_dev *dev)
+/* Every call of a device's function is between these two. Each gives it a share of work on every queue ... */
+static void enter(struct virtio_dev *dev)
 {
 	for (unsigned q = 0; q < dev->class->n_queues; q++)
-		if (virtio_driver_ok(dev) && virtq_notify(&dev->queues[q]))
+		virtq_begin(&dev->queues[q]);
+}
+
+/*
+ * ... and what it pushed in one go is told in one notification. A driver that adds as fast as we take must not keep
+ * this thread: where a share was used up, the loop goes on with that queue later.
+ */
+static void leave(struct virtio_dev *dev)
+{
+	uint64_t one = 1;
+
+	for (unsigned q = 0; q < dev->class->n_queues && virtio_driver_ok(dev); q++) {
+		if (virtq_notify(&dev->queues[q]))
 			interrupt(dev, VIRTIO_ISR_USED);
+		if (virtq_has_more(&dev->queues[q]))
+			dev->again_queues |= 1u << q;
+	}
+	if (dev->again_queues) {
+		ssize_t ignored = write(dev->again_fd, &one, sizeof(one));
+
+		(void)ignored;
+	}
 }
 
 static void on_timer(void *ctx, uint64_t expirations)
@@ -146,8 +167,9 @@ static void on_timer(void *ctx, uint64_t expirations)
 
 	(void)expirations;
 	pthread_mutex_lock(&dev->lock);
+	enter(dev);
 	dev->timer_fn(dev);
-	notify_used(dev);
+	leave(dev);
 	pthread_mutex_unlock(&dev->lock);
 }
 
@@ -171,7 +193,7 @@ void virtio_kick(struct virtio_dev *dev, uint32_t index)
 {
 	struct virtq *vq = virtio_queue(dev, index);
 
-	if (!vq || !virtio_driver_ok(dev) || !vq->ready || !dev->class->kick) {
+	if (!vq || !virtio_driver_ok(dev) || !vq->ready) {
 		log_guest(&dev->log, dev->name, "a kick of queue %u is ignored: %s", index,
 			  !vq ? "there is no such queue" :
 			  !virtio_driver_ok(dev) ?
@@ -179,17 +201,10 @@ void virtio_kick(struct virtio_dev *dev, uint32_t index)
 				"QueueReady is 0");
 		return;
 	}
-	virtq_begin(vq);
-	dev->class->kick(dev, index);
-	notify_used(dev);
-	if (virtq_has_more(vq)) {
-		uint64_t one = 1;
-
-		/* A driver that adds as fast as we take must not keep this thread: the loop goes on with it later. */
-		dev->again_queues |= 1u << index;
-		ssize_t ignored = write(dev->again_fd, &one, sizeof(one));
-		(void)ignored;
-	}
+	enter(dev);
+	if (dev->class->kick)
+		dev->class->kick(dev, index);
+	leave(dev);
 }
 
 void virtio_kick_again(void *ctx, uint32_t events)
@@ -226,6 +241,8 @@ void virtio_accept(struct virtio_dev *dev, uint32_t word, uint32_t bits)
 	}
 	if (word < VIRTIO_FEATURE_WORDS)
 		dev->accepted[word] = bits;
+	else
+		dev->accepted_more |= bits != 0;
 }
 
 struct virtq *virtio_queue(struct virtio_dev *dev, uint32_t index)
@@ -250,8 +267,10 @@ void virtio_queue_reset(struct virtio_dev *dev, uint32_t index)
 {
 	struct virtq *vq = virtio_queue(dev, index);
 
-	if (vq && virtio_negotiated(dev, VIRTIO_F_RING_RESET))
+	if (vq && virtio_negotiated(dev, VIRTIO_F_RING_RESET)) {
 		virtq_reset(vq);
+		dev->again_queues &= ~(1u << index);
+	}
 }
 
 static void reset(struct virtio_dev *dev)
@@ -259,6 +278,7 @@ static void reset(struct virtio_dev *dev)
 	dev->status = 0;
 	dev->isr = 0;
 	memset(dev->accepted, 0, sizeof(dev->accepted));
+	dev->accepted_more = false;
 	dev->again_queues = 0;
 	for (unsigned q = 0; q < dev->class->n_queues; q++)
 		virtq_reset(&dev->queues[q]);
@@ -278,6 +298,10 @@ static bool features_valid(struct virtio_dev *dev)
 				  extra, word);
 			return false;
 		}
+	}
+	if (dev->accepted_more) {
+		log_guest(&dev->log, dev->name, "FEATURES_OK refused: bits from 128 on do not exist (virtio 1.2, 2.2)");
+		return false;
 	}
 	if (!bit_of(dev->accepted, VIRTIO_F_VERSION_1)) {
 		log_guest(&dev->log, dev->name,
@@ -353,7 +377,9 @@ void virtio_config_write(struct virtio_dev *dev, size_t off, size_t len, uint64_
 {
 	struct le64 bytes = le64_from(value);
 
-	if (config_holds(dev, off, len) && dev->class->config_write)
-		dev->class->config_write(dev, off, len, &bytes);
-	notify_used(dev);
+	if (!config_holds(dev, off, len) || !dev->class->config_write)
+		return;
+	enter(dev);
+	dev->class->config_write(dev, off, len, &bytes);
+	leave(dev);
 }

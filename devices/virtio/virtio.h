@@ -76,6 +76,7 @@ struct virtio_class {
 	void (*config_write)(struct virtio_dev *dev, size_t off, size_t len, const void *bytes);
 	/* The driver reset the device: chains that were popped are gone, nothing may be pushed for them. */
 	void (*reset)(struct virtio_dev *dev);
+	/* Undoes create(), where that succeeded. */
 	void (*destroy)(struct virtio_dev *dev);
 };
 
@@ -122,7 +123,7 @@ typedef void virtio_timer_fn(struct virtio_dev *dev);
 /* One timer a device, from create() on: first after `first_ns`, then each `period_ns` (0: once). 0 or -errno. */
 int virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns, virtio_timer_fn *fn);
 
-/* --- queues: for use in kick() -------------------------------------------------------------------------------------
+/* --- queues ------------------------------------------------------------------------------------------------------
  */
 
 /*
@@ -132,6 +133,7 @@ int virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns, 
  */
 struct virtio_chain {
 	uint16_t head;                /* names the buffer to the driver */
+	uint32_t session;             /* of the queue: a reset begins a new one, and what was popped before is void */
 	const struct iovec *readable; /* n_readable of them, readable_len bytes in all */
 	const struct iovec *writable; /* likewise */
 	unsigned n_readable, n_writable;
@@ -143,7 +145,8 @@ struct virtio_chain {
 
 /*
  * The next buffer of queue q. 1 with *chain filled, 0 where there is none now. After as many as the queue has entries
- * it gives 0 although there may be more, and the core kicks again soon: no driver can hold the device's thread.
+ * in one call of the device it gives 0 although there may be more, and the core kicks again soon: no driver can hold a
+ * thread.
  */
 int vq_pop(struct virtio_dev *dev, unsigned q, struct virtio_chain *chain);
 /* Gives the buffer back with `len` bytes written, from the first writable one on (virtio 1.2, 2.7.8.2). */

@@ -156,7 +156,9 @@ int arch_load(struct vm *vm)
 	memset(params, 0, sizeof(*params));
 	params->hdr = image.header;
 	params->hdr.type_of_loader = LOADER_UNREGISTERED;
+	/* ours to fill, whatever the file says */
 	params->hdr.setup_data = 0;
+	params->hdr.ramdisk_image = params->hdr.ramdisk_size = 0;
 	write_e820(vm, params);
 	write_cpu_tables(vm);
 	vm->boot.entry = image.entry;

@@ -47,19 +47,23 @@ static int check_header(const struct image *image)
 	return 0;
 }
 
-/* Where the kernel wants to be, or the lowest place that does where that is beyond the RAM. 0: nowhere. */
+/*
+ * Where the kernel wants to be; it moves itself there from anywhere below, so nothing is won by another place
+ * (boot.rst, init_size). One that is relocatable and names no place above 1 MiB goes to the lowest that is aligned. 0:
+ * nowhere.
+ */
 static uint64_t load_address(const struct image *image, uint64_t need)
 {
 	const struct setup_header *header = &image->header;
 	uint64_t align = header->kernel_alignment;
-	uint64_t wanted = header->pref_address;
+	uint64_t start = header->pref_address;
 
-	if (wanted >= X86_HIGH_RAM && wanted < image->ram_end && need <= image->ram_end - wanted)
-		return wanted;
-	if (!header->relocatable_kernel || align == 0 || (align & (align - 1)))
-		return 0;
-	wanted = (X86_HIGH_RAM + align - 1) & ~(align - 1);
-	return wanted < image->ram_end && need <= image->ram_end - wanted ? wanted : 0;
+	if (start < X86_HIGH_RAM) {
+		if (!header->relocatable_kernel || align == 0 || (align & (align - 1)))
+			return 0;
+		start = (X86_HIGH_RAM + align - 1) & ~(align - 1);
+	}
+	return start < image->ram_end && need <= image->ram_end - start ? start : 0;
 }
 
 int bzimage_load(struct image *image)

@@ -27,7 +27,8 @@ void arch_describe(const struct vm *vm, struct dtb *tree)
 	dtb_begin(tree, "interrupt-controller", X86_LAPIC);
 	dtb_string(tree, "compatible", "intel,ce4100-lapic");
 	dtb_reg(tree, X86_LAPIC, 0x1000);
-	/* No intel,virtual-wire-mode: with it Linux masks LINT0, by which the PICs, and so the serial port, are heard. */
+	/* No intel,virtual-wire-mode: with it Linux masks LINT0, by which the PICs, and so the serial port, are heard.
+	 */
 	dtb_end(tree);
 
 	dtb_begin(tree, "interrupt-controller", X86_IOAPIC);

@@ -52,6 +52,7 @@ int elf_load(struct image *image)
 {
 	Elf64_Phdr segments[SEGMENTS_MAX];
 	Elf64_Ehdr elf;
+	bool entry_found = false;
 	int err;
 
 	memcpy(&elf, image->head, sizeof(elf));
@@ -64,12 +65,16 @@ int elf_load(struct image *image)
 	if (elf.e_phoff > image->file.size || elf.e_phnum * sizeof(Elf64_Phdr) > image->file.size - elf.e_phoff)
 		return refuse(image, "is truncated: its ELF program headers are missing; copy it again");
 	err = file_read(&image->file, elf.e_phoff, segments, elf.e_phnum * sizeof(Elf64_Phdr));
-	for (unsigned i = 0; i < elf.e_phnum && !err; i++)
-		if (segments[i].p_type == PT_LOAD && segments[i].p_memsz > 0)
-			err = load_segment(image, &segments[i]);
+	for (unsigned i = 0; i < elf.e_phnum && !err; i++) {
+		if (segments[i].p_type != PT_LOAD || segments[i].p_memsz == 0)
+			continue;
+		err = load_segment(image, &segments[i]);
+		entry_found |= elf.e_entry >= segments[i].p_paddr &&
+			       elf.e_entry - segments[i].p_paddr < segments[i].p_memsz;
+	}
 	if (err)
 		return err;
-	if (elf.e_entry < X86_HIGH_RAM || elf.e_entry >= image->end)
+	if (!entry_found)
 		return refuse(image, "its ELF entry point is in none of its segments");
 
 	image->entry = elf.e_entry;
