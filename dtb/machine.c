@@ -86,7 +86,7 @@ int machine_dump(const struct dtb *tree, const char *path)
 	if (err) {
 		log_error("--dump-dtb %s: %s", path, strerror(-err));
 		/* nothing half-made stays behind, but a device such as /dev/full is not ours to remove */
-		if (!to_stdout && stat(path, &st) == 0 && S_ISREG(st.st_mode) && fd >= 0)
+		if (!to_stdout && lstat(path, &st) == 0 && S_ISREG(st.st_mode) && fd >= 0)
 			unlink(path);
 	}
 	return err;

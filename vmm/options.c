@@ -143,11 +143,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 int options_read(struct options *options, int argc, char **argv)
 {
+	static char program[] = "minivmm";
 	static const struct argp argp = { .options = argp_options, .parser = parse, .doc = doc };
 
 	*options =
 		(struct options){ .config = { .cpus = 1, .mem_size = MEM_DEFAULT, .cmdline = OPTIONS_CMDLINE_BASE } };
 	argp_err_exit_status = VM_END_USAGE;
+	if (argc > 0)
+		argv[0] = program; /* messages of getopt begin as ours do */
 	return argp_parse(&argp, argc, argv, 0, NULL, options) ? -EINVAL : 0;
 }
 

@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# How a run ends (h25): the exit status, one line that says why, registers and the bytes at the instruction pointer.
+. "$(dirname "$0")/../tap.sh"
+need_kvm
+
+end() {
+	run "$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --append "$1"
+}
+
+end triple
+is "$STATUS" 4 'a triple fault ends with status 4'
+like "${ERR%%$'\n'*}" '^minivmm: vCPU 0: triple fault' 'and says so first'
+like "$ERR" 'rip 00000000001[0-9a-f]{5} .*bytes at rip: 0f 0b' 'the bytes at rip are those of ud2'
+like "$ERR" 'rax 00000000abcd1234' 'registers are there'
+like "$ERR" 'cr3 0000000000001000' 'control registers too'
+is "$(grep -vc '^minivmm: ' "$TMP/err")" 0 'every line is marked'
+like "$OUT" '# ready' 'the console is complete'
+
+end popcnt
+if [ "$STATUS" -eq 0 ]; then
+	skip 'an instruction that KVM cannot emulate' 'this KVM runs popcnt'
+else
+	is "$STATUS" 4 'an instruction that KVM cannot emulate ends with status 4'
+	like "${ERR%%$'\n'*}" '^minivmm: vCPU 0: .*popcnt' 'it is named'
+	like "${ERR%%$'\n'*}" 'scripts/kvmbox' 'and so is the way out'
+	like "${ERR%%$'\n'*}" 'f3 0f b8' 'its bytes are shown'
+	like "$ERR" 'bytes at rip: f3 0f b8' 'beside the registers'
+fi
+
+end panic
+is "$STATUS" 3 'a panic ends with status 3'
+one_message "$ERR"
+ok $? 'and one message'
+end reboot
+is "$STATUS/$ERR" 0/ 'reboot by the system controller is a clean end'
+end reset
+is "$STATUS/$ERR" 0/ 'so is the keyboard controller'\''s pulse'
+end poweroff
+is "$STATUS/$ERR" 0/ 'so is power-off'
+
+# Signals, to a guest that halts, and to one that never leaves.
+for guest in halt spin; do
+	for signal in INT:130 TERM:143 HUP:129 QUIT:131; do
+		"$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --cpus 2 --append $guest \
+			</dev/null >"$TMP/out" 2>"$TMP/err" &
+		pid=$!
+		for _ in {1..100}; do
+			grep -q ready "$TMP/out" && break
+			sleep 0.05
+		done
+		kill -s "${signal%:*}" $pid
+		STATUS=0
+		timeout 10 tail -s 0.02 --pid=$pid -f /dev/null || kill -KILL $pid
+		wait $pid || STATUS=$?
+		is "$STATUS" "${signal#*:}" "SIG${signal%:*} ends a guest that does '$guest'"
+	done
+done
+
+# The guest's console has a reader that goes away.
+# shellcheck disable=SC2016 # for the inner shell
+STATUS=$(timeout 20 bash -c '"$1" --kernel "$2" --mem 32 --device none --append shout 2>"$3" </dev/null | head -n 3 >/dev/null
+	echo "${PIPESTATUS[0]}"' - "$MINIVMM" "$PAYLOADS/test_crash.elf" "$TMP/err")
+is "$STATUS" 1 'a console without a reader ends with status 1'
+one_message "$(cat "$TMP/err")"
+ok $? 'and one message' || diag "$(cat "$TMP/err")"
+
+# What is typed comes back, from a pipe and from a file, however much it is.
+head -c 3000 /dev/zero | tr '\0' 'k' >"$TMP/in"
+echo . >>"$TMP/in"
+for how in pipe file; do
+	if [ $how = pipe ]; then
+		# shellcheck disable=SC2002 # a pipe is what is tested
+		cat "$TMP/in" | timeout 20 "$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --append echo >"$TMP/out"
+	else
+		timeout 20 "$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --append echo >"$TMP/out" <"$TMP/in"
+	fi
+	is "$?:$(grep -o 'k[k]*\.' "$TMP/out" | wc -c)" 0:3002 "3000 bytes through the serial port from a $how"
+done
+
+# --stats adds up.
+run "$MINIVMM" --kernel "$PAYLOADS/test_exits.elf" --mem 32 --device none --stats
+is "$STATUS" 0 '--stats'
+like "$ERR" 'pio write +serial +RBR/THR' 'exits are named by device and register'
+is "$(awk '/^$/ { first = sum; sum = 0 } /%/ { sum += $1 } /all exits/ { print (sum == $1 && first == $1) }' "$TMP/err")" 1 \
+	'and add up, in both tables'
+
+done_testing

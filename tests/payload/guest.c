@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* TAP on the serial port, power-off through the device tree, the C functions that the compiler presumes. */
+#include "tests/payload/guest.h"
+
+#define UART     0x3f8
+#define UART_LSR (UART + 5)
+#define LSR_THRE 0x20
+
+const struct boot_params *boot_params;
+static unsigned tests;
+
+void *memset(void *to, int byte, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((volatile uint8_t *)to)[i] = (uint8_t)byte;
+	return to;
+}
+
+void *memcpy(void *to, const void *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((volatile uint8_t *)to)[i] = ((const uint8_t *)from)[i];
+	return to;
+}
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+	const uint8_t *left = a, *right = b;
+
+	for (size_t i = 0; i < n; i++)
+		if (left[i] != right[i])
+			return left[i] - right[i];
+	return 0;
+}
+
+size_t strlen(const char *text)
+{
+	size_t n = 0;
+
+	while (((const volatile char *)text)[n])
+		n++;
+	return n;
+}
+
+void print(const char *text)
+{
+	for (; *text; text++) {
+		while (!(in8(UART_LSR) & LSR_THRE))
+			;
+		out8(UART, (uint8_t)*text);
+	}
+}
+
+static void print_number(uint64_t number, unsigned base)
+{
+	char digits[24];
+	unsigned at = sizeof(digits) - 1;
+
+	digits[at] = '\0';
+	do {
+		digits[--at] = "0123456789abcdef"[number % base];
+		number /= base;
+	} while (number);
+	print(digits + at);
+}
+
+void print_hex(uint64_t number)
+{
+	print("0x");
+	print_number(number, 16);
+}
+
+void check(bool ok, const char *name)
+{
+	print(ok ? "ok " : "not ok ");
+	print_number(++tests, 10);
+	print(" - ");
+	print(name);
+	print("\n");
+}
+
+void check_is(uint64_t got, uint64_t wanted, const char *name)
+{
+	check(got == wanted, name);
+	if (got != wanted) {
+		print("# got ");
+		print_hex(got);
+		print(", wanted ");
+		print_hex(wanted);
+		print("\n");
+	}
+}
+
+void poweroff(void)
+{
+	struct node syscon, command;
+
+	if (tree_find("syscon", 0, &syscon) && tree_find("syscon-poweroff", 0, &command))
+		write32(syscon.address + command.offset, command.value);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+__attribute__((weak)) void second_cpu(void)
+{
+}
+
+void guest_start(const struct boot_params *params);
+void guest_start(const struct boot_params *params)
+{
+	boot_params = params;
+	payload();
+	print("1..");
+	print_number(tests, 10);
+	print("\n");
+	poweroff();
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "tests/unit/image.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "vmm/arch/arch.h"
+#include "vmm/arch/x86/layout.h"
+
+#define FENCE         (1u << 20)
+#define HEADER_OFFSET 0x1f1u
+
+struct bz bz_plain(void)
+{
+	return (struct bz){
+		.header = {
+			.setup_sects = 4,
+			.syssize = BZ_BODY / 16,
+			.boot_flag = 0xaa55,
+			.jump = 0x6aeb, /* jumps behind the header, which so ends at 0x202 + 0x6a */
+			.header = 0x53726448,
+			.version = 0x020f,
+			.loadflags = LOADED_HIGH,
+			.initrd_addr_max = 0x7fffffff,
+			.kernel_alignment = 0x200000,
+			.relocatable_kernel = 1,
+			.xloadflags = XLF_KERNEL_64,
+			.cmdline_size = 2047,
+			.pref_address = 16 * MIB,
+			.init_size = 4 * MIB,
+		},
+		.size = 5 * SECTOR + BZ_BODY,
+	};
+}
+
+uint8_t bz_byte(size_t offset)
+{
+	return (uint8_t)(offset * 31 + (offset >> 8) + 7);
+}
+
+size_t bz_setup(const struct bz *bz)
+{
+	return ((bz->header.setup_sects ? bz->header.setup_sects : 4u) + 1u) * SECTOR;
+}
+
+void bz_file(struct temp_file *file, const struct bz *bz)
+{
+	size_t room = bz->size > 1024 ? bz->size : 1024;
+	uint8_t *bytes = malloc(room);
+
+	assert_non_null(bytes);
+	for (size_t i = 0; i < room; i++)
+		bytes[i] = bz_byte(i);
+	memcpy(bytes + HEADER_OFFSET, &bz->header, sizeof(bz->header));
+	file_make(file, bytes, bz->size);
+	free(bytes);
+}
+
+struct guest *guest_make(size_t size)
+{
+	struct guest *guest = calloc(1, sizeof(*guest));
+	uint8_t *all = mmap(NULL, size + 2 * FENCE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	assert_non_null(guest);
+	assert_true(all != MAP_FAILED);
+	assert_int_equal(mprotect(all + FENCE, size, PROT_READ | PROT_WRITE), 0);
+	guest->ram = all + FENCE;
+	guest->size = size;
+	guest->config = plain_config();
+	guest->config.mem_size = size;
+	guest->vm.config = &guest->config;
+	guest->vm.memory = (struct memory){ .regions = { { .gpa = 0, .size = size, .host = guest->ram } },
+					    .n_regions = 1,
+					    .mapping = guest->ram,
+					    .size = size };
+	return guest;
+}
+
+void guest_free(struct guest *guest)
+{
+	munmap(guest->ram - FENCE, guest->size + 2 * FENCE);
+	free(guest);
+}
+
+void guest_clear(struct guest *guest)
+{
+	madvise(guest->ram, guest->size, MADV_DONTNEED);
+	guest->vm.boot = (struct vm_boot){ 0 };
+}
+
+struct boot_params *guest_params(const struct guest *guest)
+{
+	return (struct boot_params *)(guest->ram + X86_BOOT_PARAMS);
+}
+
+const char *guest_load(struct guest *guest, const char *kernel)
+{
+	guest_clear(guest);
+	guest->config.kernel = kernel;
+	catch_stderr();
+	int err = arch_load(&guest->vm);
+	const char *said = caught_stderr();
+
+	assert_true(err <= 0);
+	if (err == 0)
+		assert_string_equal(said, "");
+	else if (!is_one_message(said))
+		fail_msg("refused with %d, but not with one message: '%s'", err, said);
+	return said;
+}
