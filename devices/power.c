@@ -12,13 +12,12 @@
 #include "vmm/log.h"
 #include "vmm/vm.h"
 
-#define SYSCON_REG         0x0u
-#define SYSCON_POWEROFF    0x5555u
-#define SYSCON_REBOOT      0x7777u
-#define PANIC_REG          0x100u /* apart from the system controller, which Linux maps as a whole */
-#define PANIC_PANICKED     0x1u
-#define PANIC_CRASH_LOADED 0x2u
-#define POWER_WINDOW       0x1000u
+#define SYSCON_REG      0x0u
+#define SYSCON_POWEROFF 0x5555u
+#define SYSCON_REBOOT   0x7777u
+#define PANIC_REG       0x100u /* apart from the system controller, which Linux maps as a whole */
+#define PANIC_PANICKED  0x1u
+#define POWER_WINDOW    0x1000u
 
 #define I8042_COMMAND_PORT 0x64u
 #define I8042_RESET_PULSE  0xfeu

@@ -49,16 +49,25 @@ static uint8_t cause(const struct serial *serial)
 /* The line is edge-triggered, as on the ISA bus: KVM is told when it rises. */
 static void update_irq(struct serial *serial)
 {
-	bool level = cause(serial) != UART_IIR_NO_INT;
+	bool to_bus = (serial->mcr & UART_MCR_OUT2) && !(serial->mcr & UART_MCR_LOOP); /* as a PC is wired */
+	bool level = to_bus && cause(serial) != UART_IIR_NO_INT;
 
 	if (level && !serial->asserted)
 		irq_raise(serial->irq);
 	serial->asserted = level;
 }
 
+/* Bytes that the receiver has room for: without its FIFO it holds one. */
+static size_t fifo_room(const struct serial *serial)
+{
+	size_t size = serial->fcr & UART_FCR_ENABLE_FIFO ? FIFO_SIZE : 1;
+
+	return serial->fifo_len < size ? size - serial->fifo_len : 0;
+}
+
 static void fifo_put(struct serial *serial, const uint8_t *bytes, size_t len)
 {
-	for (size_t i = 0; i < len && serial->fifo_len < FIFO_SIZE; i++)
+	for (size_t i = 0; i < len && fifo_room(serial); i++)
 		serial->fifo[(serial->fifo_head + serial->fifo_len++) % FIFO_SIZE] = bytes[i];
 }
 
@@ -72,7 +81,7 @@ static void receive(struct serial *serial)
 	uint8_t bytes[FIFO_SIZE] = { 0 };
 
 	if ((serial->ier & UART_IER_RDI) && (serial->mcr & UART_MCR_OUT2) && !(serial->mcr & UART_MCR_LOOP))
-		fifo_put(serial, bytes, terminal_read(serial->terminal, bytes, FIFO_SIZE - serial->fifo_len));
+		fifo_put(serial, bytes, terminal_read(serial->terminal, bytes, fifo_room(serial)));
 	update_irq(serial);
 }
 
@@ -94,8 +103,10 @@ static uint8_t read_rbr(struct serial *serial)
 		serial->fifo_head = (serial->fifo_head + 1) % FIFO_SIZE;
 		serial->fifo_len--;
 	}
-	if (serial->fifo_len == 0)
+	if (serial->fifo_len == 0) {
+		update_irq(serial); /* the line falls before the next byte is there */
 		receive(serial);
+	}
 	return byte;
 }
 

@@ -10,7 +10,7 @@
 #define TEST_F_CAN_PRINT 0 /* feature bit: the print queue is usable */
 #define TEST_QUEUE_PRINT 0 /* driver to device: any number of little-endian 32-bit numbers a buffer */
 #define TEST_QUEUE_SIZE  128
-#define TEST_PRINT_MAX   4096 /* numbers printed of one buffer; the rest are counted: the guest chooses its length */
+#define TEST_PRINT_MAX   256 /* numbers printed of one buffer; the rest are counted: the guest chooses its length */
 
 struct test_config {
 	struct le32 num_pages; /* what the host wants; the driver's writes are ignored */
@@ -94,7 +94,8 @@ static int test_create(struct virtio_dev *dev)
 	struct test_config *config = virtio_config(dev);
 
 	config->num_pages = le32_from((uint32_t)test->num_pages);
-	return virtio_timer(dev, test->delay, test->period, test_tick);
+	virtio_timer(dev, test->delay, test->period, test_tick);
+	return 0;
 }
 
 #define FIELD(field) offsetof(struct test, field)
@@ -113,7 +114,7 @@ static const struct virtio_class test_class = {
 	.help = "raises configuration changes by a timer and prints the numbers that the driver sends",
 	.id = VIRTIO_ID_TEST,
 	.n_queues = 1,
-	.queue_max = TEST_QUEUE_SIZE,
+	.queue_size = TEST_QUEUE_SIZE,
 	.config_size = sizeof(struct test_config),
 	.features = 1u << TEST_F_CAN_PRINT,
 	.priv_size = sizeof(struct test),

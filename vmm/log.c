@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "vmm/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
-/* One write(2) a line: lines of several threads, or of another program on the same terminal, do not mix. */
-static void log_line(const char *prefix, const char *fmt, va_list args)
+#define ERROR_WAIT_MS 1000
+
+/*
+ * One write(2) a line: lines of several threads, or of another program on the same terminal, do not mix. Where standard
+ * error takes nothing for `wait_ms`, the line is lost: a reader that sleeps must not stop the machine.
+ */
+static void log_line(int wait_ms, const char *prefix, const char *fmt, va_list args)
 {
+	struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char line[1024];
 	int used = snprintf(line, sizeof(line), "minivmm: %s%s", prefix, *prefix ? ": " : "");
 	int more = vsnprintf(line + used, sizeof(line) - (size_t)used, fmt, args);
@@ -20,6 +27,8 @@ static void log_line(const char *prefix, const char *fmt, va_list args)
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = '?';
 	line[len++] = '\n';
+	if (poll(&err, 1, wait_ms) <= 0)
+		return;
 	ssize_t ignored = write(STDERR_FILENO, line, len);
 	(void)ignored; /* where standard error is gone, nobody is left to tell */
 }
@@ -29,7 +38,7 @@ void log_error(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	log_line("", fmt, args);
+	log_line(ERROR_WAIT_MS, "", fmt, args);
 	va_end(args);
 }
 
@@ -62,6 +71,6 @@ void log_guest(struct log_limit *limit, const char *name, const char *fmt, ...)
 	if (dropped)
 		log_error("%s: %u more messages like these were held back", name, dropped);
 	va_start(args, fmt);
-	log_line(name, fmt, args);
+	log_line(0, name, fmt, args);
 	va_end(args);
 }

@@ -7,7 +7,7 @@
 
 /*
  * One line "minivmm: ..." each. The text names the thing (file, option, register) and the way out; it is made once,
- * where the cause is known. Any thread.
+ * where the cause is known. Any thread; waits up to a second for a full standard error.
  */
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -25,7 +25,7 @@ struct log_limit {
 /* True where a guest-caused message may be printed now; *dropped gets how many were held back before it. */
 int log_allowed(struct log_limit *limit, unsigned *dropped);
 
-/* A guest-caused line "minivmm: NAME: ...", where the limiter lets it through. */
+/* A guest-caused line "minivmm: NAME: ...", where the limiter and standard error let it through. Never waits. */
 void log_guest(struct log_limit *limit, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

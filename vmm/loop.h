@@ -19,6 +19,8 @@ int loop_create(struct loop **loop);
 /* Frees the loop and every source that is left. */
 void loop_destroy(struct loop *loop);
 
+/* loop_add_...: on the loop's thread, or while the loop does not run. */
+
 /* Watches `fd`, which stays the caller's. -EPERM for what epoll cannot watch (plain files). */
 int loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn, void *ctx, struct loop_source **source);
 /* A timer on CLOCK_MONOTONIC, not armed. */

@@ -23,14 +23,12 @@ static void open_standard_fds(void)
 		close(fd);
 }
 
-/* Everything but KVM: devices, kernel, device tree. Ends with the tree written where that is all that was asked. */
+/* What needs no KVM: kernel and device tree. Ends with the tree written where that is all that was asked. */
 static int build(struct vm *vm)
 {
 	struct dtb tree;
-	int err = devices_create(vm);
+	int err = vm->config->kernel ? arch_load(vm) : 0;
 
-	if (!err && vm->config->kernel)
-		err = arch_load(vm);
 	if (err)
 		return err;
 	err = machine_describe(vm, &tree);
@@ -49,7 +47,9 @@ static int run(const struct vm_config *config)
 
 	if (vm_create(&vm, config) < 0)
 		return status;
-	if (build(vm) == 0) {
+	if (devices_create(vm) < 0) {
+		status = VM_END_USAGE; /* they are what the command line says */
+	} else if (build(vm) == 0) {
 		if (config->dump_dtb)
 			status = VM_END_OK;
 		else if (vm_attach(vm) == 0)
@@ -76,6 +76,10 @@ int main(int argc, char **argv)
 	if (!options.config.kernel && !options.config.dump_dtb) {
 		log_error(
 			"no kernel: name one with --kernel FILE; \"make run\" builds and boots one, --help lists the options");
+		goto out;
+	}
+	if (options.config.initrd && !options.config.kernel) {
+		log_error("--initrd %s: belongs to a kernel; name one with --kernel FILE", options.config.initrd);
 		goto out;
 	}
 	status = run(&options.config);

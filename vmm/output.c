@@ -2,24 +2,26 @@
 #include "vmm/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/log.h"
 #include "vmm/loop.h"
 
 #define LINE_WAIT_NS 100000000u /* how long a device's line waits for the console's: a prompt never ends its line */
-#define WRITE_MAX    256u       /* bytes that a descriptor which polls writable takes without blocking */
+#define WRITE_MAX    4096u      /* bytes at a time; a pipe that polls writable takes so many */
 #define DRAIN_MS     1000
 
-static bool takes_more(int wait_ms)
+static bool takes_more(const struct output *out, int wait_ms)
 {
-	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	struct pollfd poll_out = { .fd = out->fd, .events = POLLOUT };
 
-	return poll(&out, 1, wait_ms) > 0;
+	return poll(&poll_out, 1, wait_ms) > 0;
 }
 
 /* Has the loop call us exactly while there is something to drain. */
@@ -35,16 +37,16 @@ static void watch(struct output *out)
 /* Writes what standard output takes at once. */
 static void flush(struct output *out)
 {
-	while (out->len && !out->gone && takes_more(0)) {
+	while (out->len && !out->gone && takes_more(out, 0)) {
 		size_t run = out->len < OUTPUT_MAX - out->head ? out->len : OUTPUT_MAX - out->head;
-		ssize_t n = write(STDOUT_FILENO, out->bytes + out->head, run < WRITE_MAX ? run : WRITE_MAX);
+		ssize_t n = write(out->fd, out->bytes + out->head, run < WRITE_MAX ? run : WRITE_MAX);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n < 0) {
-			log_error("standard output: %s: nobody reads the guest's console", strerror(errno));
+			log_error("standard output: %s: the guest's console cannot be shown any more", strerror(errno));
 			out->gone = true;
 			out->len = 0;
 			if (out->on_gone)
@@ -87,7 +89,7 @@ static void release_lines(struct output *out)
 /* The console's line has not ended for a while: it is a prompt, and the devices' lines go below it. */
 static void break_line(struct output *out)
 {
-	if (out->lines_len && !out->gone && out->mid_line && out->len < OUTPUT_CONSOLE_MAX) {
+	if (out->lines_len && !out->gone && out->mid_line && out->len < OUTPUT_MAX) {
 		put(out, "\n", 1);
 		out->mid_line = false;
 	}
@@ -137,6 +139,8 @@ void output_line(struct output *out, const char *line)
 	size_t len = strlen(line);
 
 	pthread_mutex_lock(&out->lock);
+	bool first = out->lines_len == 0;
+
 	if (out->lines_len + len + 1 > OUTPUT_LINES_MAX) {
 		out->lines_dropped++;
 	} else {
@@ -148,7 +152,8 @@ void output_line(struct output *out, const char *line)
 		release_lines(out);
 		flush(out);
 	}
-	if (out->lines_len && out->line_timer)
+	if (first && out->lines_len &&
+	    out->line_timer) /* later ones wait with the first, or none would ever be shown */
 		loop_set_timer(out->line_timer, LINE_WAIT_NS, 0);
 	pthread_mutex_unlock(&out->lock);
 }
@@ -157,13 +162,33 @@ void output_init(struct output *out, void (*on_gone)(void *ctx), void *ctx)
 {
 	out->on_gone = on_gone;
 	out->ctx = ctx;
+	out->fd = STDOUT_FILENO;
 	pthread_mutex_init(&out->lock, NULL);
 	pthread_cond_init(&out->room, NULL);
 }
 
+/*
+ * A terminal or a pipe can block even where it polls writable. O_NONBLOCK belongs to the open file description, which
+ * we share with the shell and whoever else has it, so we open one of our own.
+ */
+static void open_nonblocking(struct output *out)
+{
+	struct stat st;
+
+	if (fstat(STDOUT_FILENO, &st) < 0 || !(S_ISFIFO(st.st_mode) || isatty(STDOUT_FILENO)))
+		return;
+	int fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	out->fd = fd;
+	out->owns_fd = true;
+}
+
 int output_start(struct output *out, struct loop *loop)
 {
-	int err = loop_add_fd(loop, STDOUT_FILENO, 0, on_ready, out, &out->source);
+	open_nonblocking(out);
+	int err = loop_add_fd(loop, out->fd, 0, on_ready, out, &out->source);
 
 	if (err && err != -EPERM) /* a plain file is always ready: nothing ever waits */
 		return err;
@@ -178,22 +203,29 @@ void output_stop(struct output *out)
 	pthread_mutex_unlock(&out->lock);
 }
 
-void output_finish(struct output *out)
+int output_finish(struct output *out)
 {
+	int err = 0;
+
 	out->on_gone = NULL;
 	do {
 		break_line(out);
 		flush(out);
-	} while ((out->len || out->lines_len || out->lines_dropped) && !out->gone && takes_more(DRAIN_MS));
-	if (out->len)
+	} while ((out->len || out->lines_len || out->lines_dropped) && !out->gone && takes_more(out, DRAIN_MS));
+	if (out->len) {
 		log_error("standard output takes no more: %zu bytes of the guest's console are lost", out->len);
+		err = -EIO;
+	}
 	out->len = 0;
+	return err;
 }
 
 void output_release(struct output *out)
 {
 	loop_del(out->source);
 	loop_del(out->line_timer);
+	if (out->owns_fd)
+		close(out->fd);
 	pthread_mutex_destroy(&out->lock);
 	pthread_cond_destroy(&out->room);
 }

@@ -22,6 +22,8 @@ struct loop;
 struct loop_source;
 
 struct output {
+	int fd; /* standard output, by a description of our own where it could block; see output_start() */
+	bool owns_fd;
 	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t room;
 	bool stopped;  /* nobody may wait any more */
@@ -44,8 +46,11 @@ void output_init(struct output *out, void (*on_gone)(void *ctx), void *ctx);
 int output_start(struct output *out, struct loop *loop);
 /* Wakes whoever waits for room. Any thread. */
 void output_stop(struct output *out);
-/* Once nothing else runs: writes out what is buffered; gives up, and says so, when nothing is taken for a second. */
-void output_finish(struct output *out);
+/*
+ * Once nothing else runs: writes out what is buffered. 0, or -EIO with a message where nothing was taken for a second
+ * and bytes of the console are lost.
+ */
+int output_finish(struct output *out);
 void output_release(struct output *out);
 
 /* Console bytes, in order, none lost: waits for room. On a vCPU's thread, no device's lock held. */

@@ -111,5 +111,7 @@ void stats_print(const struct stats *stats, FILE *out)
 	for (unsigned i = 0; i < n; i++)
 		fprintf(out, "%10" PRIu64 " %5.1f%%  %s\n", sums[i].count, share(sums[i].count, stats->total),
 			sums[i].reason);
+	if (stats->others)
+		fprintf(out, "%10" PRIu64 " %5.1f%%  others\n", stats->others, share(stats->others, stats->total));
 	fprintf(out, "%10" PRIu64 "         all exits to user space\n", stats->total);
 }

@@ -31,7 +31,7 @@ struct terminal {
 	pthread_mutex_t lock; /* guards what follows */
 	char in[IN_MAX];      /* ring */
 	size_t in_head, in_len;
-	bool in_is_tty, in_paused, escaped;
+	bool in_is_tty, in_paused, in_ended, escaped;
 	int in_always_fd; /* stands in for an input that epoll cannot watch: always readable; else -1 */
 	struct loop_source *in_source;
 };
@@ -138,6 +138,7 @@ static void on_in_ready(void *ctx, uint32_t events)
 		pthread_mutex_lock(&t->lock);
 		loop_del(t->in_source);
 		t->in_source = NULL;
+		t->in_ended = true;
 		pthread_mutex_unlock(&t->lock);
 		return;
 	}
@@ -187,11 +188,14 @@ void terminal_set_quit(struct terminal *t, terminal_quit_fn *fn, void *ctx)
 
 static int enter_raw_mode(void)
 {
-	static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+	/* every signal that ends a process and is not taken by the loop */
+	static const int fatal[] = { SIGSEGV,   SIGBUS,  SIGILL,  SIGFPE,    SIGABRT, SIGTRAP,
+				     SIGSYS,    SIGXCPU, SIGXFSZ, SIGUSR1,   SIGUSR2, SIGALRM,
+				     SIGVTALRM, SIGPROF, SIGIO,   SIGSTKFLT, SIGPWR };
 	struct sigaction action = { .sa_handler = on_fatal_signal, .sa_flags = (int)SA_RESETHAND };
 	struct termios raw;
 
-	if (tcgetattr(STDIN_FILENO, &saved_termios) < 0)
+	if (!termios_is_saved && tcgetattr(STDIN_FILENO, &saved_termios) < 0)
 		return -errno;
 	termios_is_saved = 1;
 	for (unsigned i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
@@ -215,6 +219,34 @@ static int watch_input(struct terminal *t)
 	return loop_add_fd(t->loop, t->in_always_fd, EPOLLIN, on_in_ready, t, &t->in_source);
 }
 
+/* Begins to read, or does so again after the job was in the background or stopped. */
+static int in_start(struct terminal *t)
+{
+	pid_t foreground = t->in_is_tty ? tcgetpgrp(STDIN_FILENO) : -1;
+	int err = 0;
+
+	/* A background job must neither change its terminal's mode nor read from it; SIGCONT brings us here again. */
+	if (foreground >= 0 && foreground != getpgrp())
+		return 0;
+	if (t->in_is_tty)
+		err = enter_raw_mode();
+	if (!err && t->on_input && !t->in_source && !t->in_ended)
+		err = watch_input(t);
+	return err;
+}
+
+void terminal_suspend(struct terminal *t)
+{
+	(void)t;
+	restore_termios();
+	raise(SIGSTOP);
+}
+
+void terminal_resume(struct terminal *t)
+{
+	in_start(t);
+}
+
 int terminal_start(struct terminal *t)
 {
 	int err = output_start(&t->output, t->loop);
@@ -222,13 +254,7 @@ int terminal_start(struct terminal *t)
 	if (err)
 		goto fail;
 	t->in_is_tty = isatty(STDIN_FILENO);
-	/* A background job must neither change the terminal's mode nor read from it. */
-	if (t->in_is_tty && tcgetpgrp(STDIN_FILENO) != getpgrp())
-		return 0;
-	if (t->in_is_tty)
-		err = enter_raw_mode();
-	if (!err && t->on_input)
-		err = watch_input(t);
+	err = in_start(t);
 	if (!err)
 		return 0;
 fail:
@@ -241,10 +267,12 @@ void terminal_stop(struct terminal *t)
 	output_stop(&t->output);
 }
 
-void terminal_finish(struct terminal *t)
+int terminal_finish(struct terminal *t)
 {
-	output_finish(&t->output);
+	int err = output_finish(&t->output);
+
 	restore_termios();
+	return err;
 }
 
 void terminal_destroy(struct terminal *t)

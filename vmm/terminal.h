@@ -21,15 +21,18 @@ typedef void terminal_quit_fn(void *ctx, int gone);
 
 /* 0 or -errno. Touches neither descriptor until terminal_start(). */
 int terminal_create(struct terminal **terminal, struct loop *loop);
-/* Who takes input, and who ends the run. Before terminal_start(); ctx must outlive the terminal. */
+/* Who takes input, and who ends the run. Before terminal_start(); ctx must outlive the run. */
 void terminal_set_input(struct terminal *terminal, terminal_input_fn *fn, void *ctx);
 void terminal_set_quit(struct terminal *terminal, terminal_quit_fn *fn, void *ctx);
 /* Raw mode where standard input is a terminal, and input begins. 0 or -errno, with a message. */
 int terminal_start(struct terminal *terminal);
+/* SIGTSTP: ends raw mode and stops the process. SIGCONT: takes the terminal again, where this is the foreground job. */
+void terminal_suspend(struct terminal *terminal);
+void terminal_resume(struct terminal *terminal);
 /* Wakes every vCPU that waits for room, so that it can be joined. Any thread. */
 void terminal_stop(struct terminal *terminal);
-/* Once nothing else runs: writes out what is buffered (gives up when nothing is taken for a second), ends raw mode. */
-void terminal_finish(struct terminal *terminal);
+/* Once nothing else runs: writes out what is buffered, as output_finish(), and ends raw mode. */
+int terminal_finish(struct terminal *terminal);
 /* NULL is ignored. */
 void terminal_destroy(struct terminal *terminal);
 

@@ -146,7 +146,11 @@ static void vcpu_exit(struct vcpu *vcpu)
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
+	sigset_t kick;
 
+	sigemptyset(&kick);
+	sigaddset(&kick, KICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL); /* a parent may have blocked it */
 	while (!atomic_load(&vcpu->vm->stopping)) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 			vcpu_exit(vcpu);

@@ -32,7 +32,12 @@ static void on_signal(void *ctx, int signo)
 {
 	struct vm *vm = ctx;
 
-	vm_stop(vm, 128 + signo);
+	if (signo == SIGTSTP)
+		terminal_suspend(vm->terminal);
+	else if (signo == SIGCONT)
+		terminal_resume(vm->terminal);
+	else
+		vm_stop(vm, 128 + signo);
 }
 
 static void on_quit(void *ctx, int gone)
@@ -42,14 +47,20 @@ static void on_quit(void *ctx, int gone)
 	vm_stop(vm, gone ? VM_END_ERROR : VM_END_OK);
 }
 
+/* From the loop on; before it, what a signal does by itself is right. One that our parent ignores, we ignore. */
 static int catch_signals(struct vm *vm)
 {
-	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT };
+	struct loop_source *source;
+	struct sigaction action;
 	int err = 0;
 
 	signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of write(2), not our death */
-	for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]) && !err; i++)
-		err = loop_add_signal(vm->loop, ends[i], on_signal, vm, &vm->signals[i]);
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]) && !err; i++)
+		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			err = loop_add_signal(vm->loop, signals[i], on_signal, vm, &source);
+	if (err)
+		log_error("signals: %s", strerror(-err));
 	return err;
 }
 
@@ -67,8 +78,6 @@ int vm_create(struct vm **out, const struct vm_config *config)
 	vm->next_mmio = arch_layout.mmio_start;
 	irqs_init(&vm->irqs);
 	err = loop_create(&vm->loop);
-	if (!err)
-		err = catch_signals(vm);
 	if (!err)
 		err = terminal_create(&vm->terminal, vm->loop);
 	if (err) {
@@ -207,8 +216,10 @@ int vm_attach(struct vm *vm)
 		return err;
 
 	vm->vcpus = calloc(vm->config->cpus, sizeof(*vm->vcpus));
-	if (!vm->vcpus)
+	if (!vm->vcpus) {
+		log_error("no memory for %u vCPUs", vm->config->cpus);
 		return -ENOMEM;
+	}
 	for (unsigned i = 0; i < vm->config->cpus && !err; i++)
 		err = vcpu_create(&vm->vcpus[i], vm, i);
 	return err;
@@ -225,8 +236,10 @@ static void print_stats(const struct vm *vm)
 
 int vm_run(struct vm *vm)
 {
-	int err = terminal_start(vm->terminal);
+	int err = catch_signals(vm);
 
+	if (!err)
+		err = terminal_start(vm->terminal);
 	for (unsigned i = 0; i < vm->config->cpus && !err; i++)
 		err = vcpu_start(&vm->vcpus[i]);
 	if (!err) {
@@ -239,10 +252,13 @@ int vm_run(struct vm *vm)
 	terminal_stop(vm->terminal);
 	for (unsigned i = 0; i < vm->config->cpus; i++)
 		vcpu_join(&vm->vcpus[i]);
-	terminal_finish(vm->terminal);
+	int status = atomic_load(&vm->status);
+
+	if (terminal_finish(vm->terminal) < 0 && status == VM_END_OK)
+		status = VM_END_ERROR;
 	if (vm->config->stats)
 		print_stats(vm);
-	return atomic_load(&vm->status);
+	return status;
 }
 
 void vm_destroy(struct vm *vm)

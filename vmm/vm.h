@@ -17,7 +17,7 @@
 #include "vmm/memory.h"
 
 #define VM_CPUS_MAX       16
-#define VM_DEVICES_MAX    48
+#define VM_DEVICES_MAX    32
 #define VM_IOEVENTFDS_MAX 256
 
 struct dtb;
@@ -81,7 +81,6 @@ struct vm {
 	struct irqs irqs;
 	struct loop *loop;
 	struct terminal *terminal;
-	struct loop_source *signals[4];
 	struct vm_boot boot;
 	struct vm_device devices[VM_DEVICES_MAX];
 	unsigned n_devices;

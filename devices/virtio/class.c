@@ -56,7 +56,7 @@ void virtio_class_help(const struct virtio_class *class, FILE *out)
 {
 	fprintf(out, "--device %s[,key=value...]: %s\n", class->name, class->help);
 	options_list(class->options, out);
-	fprintf(out, "as every virtio device (unless set: queue-size=%u, id=%u):\n", class->queue_max, class->id);
+	fprintf(out, "as every virtio device (unless set: queue-size=%u, id=%u):\n", class->queue_size, class->id);
 	options_list(common_options, out);
 }
 
@@ -82,14 +82,14 @@ static int parse_options(struct virtio_dev *dev, const char *text)
 	const struct option_set sets[] = { { dev->class->options, dev->priv }, { common_options, &dev->settings } };
 	char who[48];
 
-	dev->settings = (struct virtio_settings){ .id = dev->class->id, .queue_size = dev->class->queue_max };
+	dev->settings = (struct virtio_settings){ .id = dev->class->id, .queue_size = dev->class->queue_size };
 	options_defaults(&sets[0]);
 	options_defaults(&sets[1]);
 	snprintf(who, sizeof(who), "--device %s", dev->class->name);
 	return options_parse(who, text, sets, 2);
 }
 
-static int make_queues(struct virtio_dev *dev)
+static int make_parts(struct virtio_dev *dev)
 {
 	int err = 0;
 
@@ -100,19 +100,20 @@ static int make_queues(struct virtio_dev *dev)
 	dev->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (dev->again_fd < 0)
 		return -errno;
-	return loop_add_fd(dev->vm->loop, dev->again_fd, EPOLLIN, virtio_kick_again, dev, &dev->again);
+	err = loop_add_fd(dev->vm->loop, dev->again_fd, EPOLLIN, virtio_kick_again, dev, &dev->again);
+	return err ? err : loop_add_timer(dev->vm->loop, virtio_timer_expired, dev, &dev->timer);
 }
 
 /* Devices are written by strangers: what the core relies on is checked, once a device. */
 static int check_class(const struct virtio_class *class)
 {
-	bool pow2 = class->queue_max && !(class->queue_max & (class->queue_max - 1u));
+	bool pow2 = class->queue_size && !(class->queue_size & (class->queue_size - 1u));
 
 	if (class->config_size <= VIRTIO_CONFIG_MAX && class->n_queues <= VIRTIO_QUEUES_MAX &&
-	    (class->n_queues == 0 || (pow2 && class->queue_max <= VIRTQ_SIZE_MAX)))
+	    (class->n_queues == 0 || (pow2 && class->queue_size <= VIRTQ_SIZE_MAX)))
 		return 0;
 	log_error(
-		"--device %s: its class asks for more than %u bytes of configuration space or %u queues, or for a queue_max that "
+		"--device %s: its class asks for more than %u bytes of configuration space or %u queues, or for a queue_size that "
 		"is not a power of two",
 		class->name, VIRTIO_CONFIG_MAX, VIRTIO_QUEUES_MAX);
 	return -EINVAL;
@@ -142,9 +143,9 @@ int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_cl
 	if (err)
 		goto fail;
 	offer(dev);
-	err = make_queues(dev);
+	err = make_parts(dev);
 	if (err) {
-		virtio_error(dev, "cannot make its queues: %s", strerror(-err));
+		virtio_error(dev, "cannot make its queues and timer: %s", strerror(-err));
 		goto fail;
 	}
 	err = class->create ? class->create(dev) : 0;

@@ -105,6 +105,8 @@ void virtio_queue_reset(struct virtio_dev *dev, uint32_t index);
 
 /* The driver says that there are buffers in a queue. One that is absent or not live is ignored. */
 void virtio_kick(struct virtio_dev *dev, uint32_t index);
+/* The loop's function for dev->timer. Takes the lock. */
+void virtio_timer_expired(void *dev, uint64_t expirations);
 /* The loop's function for dev->again_fd: goes on with queues that had more work than one kick may do. Takes the lock.
  */
 void virtio_kick_again(void *dev, uint32_t events);

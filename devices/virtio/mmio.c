@@ -200,7 +200,10 @@ static void on_kick(void *ctx, uint32_t events)
 	if (read(kick->fd, &count, sizeof(count)) < 0)
 		return;
 	pthread_mutex_lock(&kick->mmio->dev->lock);
-	virtio_kick(kick->mmio->dev, kick->queue);
+	/* Not a word where the queue is not live: the driver may have kicked before its own reset, which got here
+	 * first. */
+	if (virtio_driver_ok(kick->mmio->dev) && virtio_queue(kick->mmio->dev, kick->queue)->ready)
+		virtio_kick(kick->mmio->dev, kick->queue);
 	pthread_mutex_unlock(&kick->mmio->dev->lock);
 }
 

@@ -126,6 +126,11 @@ const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect)
 /* --- popping -------------------------------------------------------------------------------------------------------
  */
 
+static uint32_t share(const struct virtq *vq)
+{
+	return vq->num < VIRTQ_SHARE ? vq->num : VIRTQ_SHARE;
+}
+
 void virtq_begin(struct virtq *vq)
 {
 	vq->popped = 0;
@@ -133,7 +138,7 @@ void virtq_begin(struct virtq *vq)
 
 bool virtq_has_more(const struct virtq *vq)
 {
-	return vq->ready && vq->popped == vq->num;
+	return vq->ready && vq->popped == share(vq);
 }
 
 /* Entries that the driver has added and we have not popped. */
@@ -265,7 +270,7 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 {
 	const struct avail *avail = vq->avail;
 
-	if (!vq->ready || vq->popped == vq->num)
+	if (!vq->ready || vq->popped == share(vq))
 		return 0;
 	uint16_t pending = avail_pending(vq);
 

@@ -15,6 +15,7 @@
 #include "devices/virtio/virtio.h"
 
 #define VIRTQ_SIZE_MAX 32768u
+#define VIRTQ_SHARE    256u /* chains that are popped in one call of the device, at most */
 
 struct memory;
 

@@ -161,7 +161,7 @@ static void leave(struct virtio_dev *dev)
 	}
 }
 
-static void on_timer(void *ctx, uint64_t expirations)
+void virtio_timer_expired(void *ctx, uint64_t expirations)
 {
 	struct virtio_dev *dev = ctx;
 
@@ -173,17 +173,10 @@ static void on_timer(void *ctx, uint64_t expirations)
 	pthread_mutex_unlock(&dev->lock);
 }
 
-int virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns, virtio_timer_fn *fn)
+void virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns, virtio_timer_fn *fn)
 {
-	int err = dev->timer ? 0 : loop_add_timer(dev->vm->loop, on_timer, dev, &dev->timer);
-
-	if (err) {
-		virtio_error(dev, "cannot make a timer: %s", strerror(-err));
-		return err;
-	}
 	dev->timer_fn = fn;
 	loop_set_timer(dev->timer, first_ns, period_ns);
-	return 0;
 }
 
 /* --- kicks ---------------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ struct virtio_class {
 	const char *help;     /* one line for --device help */
 	uint16_t id;          /* device type, virtio 1.2, 5 */
 	uint16_t n_queues;    /* at most VIRTIO_QUEUES_MAX */
-	uint16_t queue_max;   /* entries of each queue: a power of two up to 32768 */
+	uint16_t queue_size;  /* entries of each queue, unless queue-size= says otherwise: a power of two up to 32768 */
 	uint16_t config_size; /* bytes of configuration space */
 	bool single;          /* at most one on a command line */
 	uint64_t features;    /* device-type bits that it offers, by bit number; the core adds the ring's and the
@@ -120,8 +120,8 @@ void virtio_error(struct virtio_dev *dev, const char *fmt, ...) __attribute__((f
  */
 typedef void virtio_timer_fn(struct virtio_dev *dev);
 
-/* One timer a device, from create() on: first after `first_ns`, then each `period_ns` (0: once). 0 or -errno. */
-int virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns, virtio_timer_fn *fn);
+/* One timer a device, from create() on: first after `first_ns`, then each `period_ns` (0: once). */
+void virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns, virtio_timer_fn *fn);
 
 /* --- queues ------------------------------------------------------------------------------------------------------
  */
@@ -144,9 +144,8 @@ struct virtio_chain {
 };
 
 /*
- * The next buffer of queue q. 1 with *chain filled, 0 where there is none now. After as many as the queue has entries
- * in one call of the device it gives 0 although there may be more, and the core kicks again soon: no driver can hold a
- * thread.
+ * The next buffer of queue q. 1 with *chain filled, 0 where there is none now. One call of the device gets no more
+ * than the queue has entries, nor than 256; then 0, and the core kicks again soon: no driver can hold a thread.
  */
 int vq_pop(struct virtio_dev *dev, unsigned q, struct virtio_chain *chain);
 /* Gives the buffer back with `len` bytes written, from the first writable one on (virtio 1.2, 2.7.8.2). */

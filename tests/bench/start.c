@@ -6,6 +6,7 @@
  * ioctls that cannot be avoided, alternating in one run; and minivmm's private memory beyond the guest's RAM while the
  * guest sleeps. Figures are medians; only the ratio says something about the program, the rest about the machine.
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdint.h>
@@ -59,18 +60,22 @@ static uint64_t time_start(char *const argv[], long *kib)
 	int out[2];
 	char byte;
 
-	if (pipe(out) < 0)
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (null < 0 || pipe(out) < 0)
 		return 0;
 	uint64_t start = now_ns();
 	pid_t pid = vfork();
 
 	if (pid == 0) {
+		dup2(null, STDIN_FILENO); /* a terminal would be put into raw mode, and stay so when we kill it */
 		dup2(out[1], STDOUT_FILENO);
 		close(out[0]);
 		close(out[1]);
 		execv(argv[0], argv);
 		_exit(127);
 	}
+	close(null);
 	close(out[1]);
 	ssize_t n = read(out[0], &byte, 1);
 	uint64_t ns = now_ns() - start;

@@ -39,10 +39,10 @@ is "$STATUS/$ERR" 0/ 'so is the keyboard controller'\''s pulse'
 end poweroff
 is "$STATUS/$ERR" 0/ 'so is power-off'
 
-# Signals, to a guest that halts, and to one that never leaves.
+# Signals, to a guest that halts, and to one that never leaves. A shell's background jobs ignore two of them unless told.
 for guest in halt spin; do
 	for signal in INT:130 TERM:143 HUP:129 QUIT:131; do
-		"$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --cpus 2 --append $guest \
+		env --default-signal "$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --cpus 2 --append $guest \
 			</dev/null >"$TMP/out" 2>"$TMP/err" &
 		pid=$!
 		for _ in {1..100}; do
@@ -56,6 +56,21 @@ for guest in halt spin; do
 		is "$STATUS" "${signal#*:}" "SIG${signal%:*} ends a guest that does '$guest'"
 	done
 done
+
+# A signal that the parent has ignored, as nohup does, stays ignored.
+env --ignore-signal=HUP "$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --append halt \
+	</dev/null >"$TMP/out" 2>"$TMP/err" &
+pid=$!
+for _ in {1..100}; do
+	grep -q ready "$TMP/out" && break
+	sleep 0.05
+done
+kill -s HUP $pid
+sleep 0.2
+kill -s TERM $pid
+STATUS=0
+wait $pid || STATUS=$?
+is "$STATUS" 143 'SIGHUP that the parent ignores does not end it, SIGTERM does'
 
 # The guest's console has a reader that goes away.
 # shellcheck disable=SC2016 # for the inner shell

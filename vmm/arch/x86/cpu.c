@@ -43,8 +43,7 @@ int arch_vm_init(struct vm *vm)
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	uint64_t identity_map = X86_IDENTITY_MAP;
 
-	/* Both regions are needed by Intel hosts only; a KVM without them says so with an error that changes nothing.
-	 */
+	/* Both regions are needed by Intel hosts only; a KVM for others may not know them. */
 	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_IDENTITY_MAP_ADDR) > 0 &&
 	    ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) < 0)
 		return kvm_failed("KVM_SET_IDENTITY_MAP_ADDR");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a vCPU that cannot go on leaves behind: its registers and the instruction that it was at. */
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 
@@ -20,14 +21,18 @@ static const struct {
 	int16_t modrm;  /* the whole ModRM byte, or -1 */
 	int8_t reg;     /* the reg field of ModRM, or -1 */
 	const char *name;
+	bool rex_w; /* needs that prefix; without it is another instruction */
 } insns[] = {
-	{ 0, 0, 0xcc, -1, -1, "int3" },     { 0xf3, 1, 0xb8, -1, -1, "popcnt" }, { 0, 1, 0x01, 0xca, -1, "clac" },
-	{ 0, 1, 0x01, 0xcb, -1, "stac" },   { 0, 0, 0x9b, -1, -1, "fwait" },     { 0, 0, 0xdb, 0xe2, -1, "fnclex" },
-	{ 0, 0, 0xdb, 0xe3, -1, "fninit" }, { 0, 1, 0x01, 0xd1, -1, "xsetbv" },  { 0, 1, 0x01, 0xd0, -1, "xgetbv" },
-	{ 0, 1, 0xae, -1, 0, "fxsave" },    { 0, 1, 0xae, -1, 1, "fxrstor" },    { 0, 1, 0xae, -1, 4, "xsave" },
-	{ 0, 1, 0xae, -1, 5, "xrstor" },    { 0, 1, 0xae, -1, 6, "xsaveopt" },   { 0, 1, 0xc7, -1, 1, "cmpxchg16b" },
-	{ 0, 1, 0xc7, -1, 3, "xrstors" },   { 0, 1, 0xc7, -1, 4, "xsavec" },     { 0, 1, 0xc7, -1, 5, "xsaves" },
-	{ 0, 1, 0x05, -1, -1, "syscall" },  { 0, 1, 0x07, -1, -1, "sysret" },
+	{ 0, 0, 0xcc, -1, -1, "int3", false },     { 0xf3, 1, 0xb8, -1, -1, "popcnt", false },
+	{ 0, 1, 0x01, 0xca, -1, "clac", false },   { 0, 1, 0x01, 0xcb, -1, "stac", false },
+	{ 0, 0, 0x9b, -1, -1, "fwait", false },    { 0, 0, 0xdb, 0xe2, -1, "fnclex", false },
+	{ 0, 0, 0xdb, 0xe3, -1, "fninit", false }, { 0, 1, 0x01, 0xd1, -1, "xsetbv", false },
+	{ 0, 1, 0x01, 0xd0, -1, "xgetbv", false }, { 0, 1, 0xae, -1, 0, "fxsave", false },
+	{ 0, 1, 0xae, -1, 1, "fxrstor", false },   { 0, 1, 0xae, -1, 4, "xsave", false },
+	{ 0, 1, 0xae, -1, 5, "xrstor", false },    { 0, 1, 0xae, -1, 6, "xsaveopt", false },
+	{ 0, 1, 0xc7, -1, 1, "cmpxchg16b", true }, { 0, 1, 0xc7, -1, 3, "xrstors", false },
+	{ 0, 1, 0xc7, -1, 4, "xsavec", false },    { 0, 1, 0xc7, -1, 5, "xsaves", false },
+	{ 0, 1, 0x05, -1, -1, "syscall", false },  { 0, 1, 0x07, -1, -1, "sysret", false },
 };
 
 static int is_prefix(uint8_t byte)
@@ -39,11 +44,14 @@ static int is_prefix(uint8_t byte)
 const char *arch_insn_name(const uint8_t *bytes, size_t len)
 {
 	uint8_t prefix = 0;
+	bool rex_w = false;
 	size_t at = 0;
 
-	for (; at < len && is_prefix(bytes[at]); at++)
+	for (; at < len && is_prefix(bytes[at]); at++) {
 		if (bytes[at] == 0xf2 || bytes[at] == 0xf3)
 			prefix = bytes[at];
+		rex_w |= (bytes[at] & 0xf8) == 0x48;
+	}
 	uint8_t map_0f = at < len && bytes[at] == 0x0f;
 
 	at += map_0f;
@@ -58,6 +66,8 @@ const char *arch_insn_name(const uint8_t *bytes, size_t len)
 		if (insns[i].modrm >= 0 && insns[i].modrm != modrm)
 			continue;
 		if (insns[i].reg >= 0 && (modrm < 0 || insns[i].reg != ((modrm >> 3) & 7)))
+			continue;
+		if (insns[i].rex_w && !rex_w)
 			continue;
 		return insns[i].name;
 	}
