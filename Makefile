@@ -135,7 +135,7 @@ format:
 lint:
 	$(CPPCHECK) vmm devices dtb tests/bench
 	clang-format --dry-run -Werror $(C_FILES)
-	shellcheck -x -P SCRIPTDIR -e SC2187 $(wildcard scripts/*) tests/*.sh $(wildcard tests/*/*.t)
+	shellcheck -x -P SCRIPTDIR -S warning -e SC2187,SC2054 $(wildcard scripts/*) tests/*.sh $(wildcard tests/*/*.t)
 
 help:
 	@echo 'make run           boot the guest: numbers, dmesg, exits'

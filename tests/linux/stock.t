@@ -8,7 +8,7 @@ set -u
 kernels=()
 for kernel in cloud-6.1 cloud-6.12; do
 	if timeout 300 scripts/fetch-kernels $kernel >"$DIR/fetch.log" 2>&1 && [ -e "build/debian/$kernel/vmlinuz" ]; then
-		kernels+=($kernel)
+		kernels+=("$kernel")
 	else
 		skip "$kernel" "it cannot be fetched: $(tail -n 1 "$DIR/fetch.log")"
 	fi
