@@ -21,7 +21,7 @@ static const struct virtio_class *find_class(const char *spec)
 	const struct virtio_class *class = virtio_class_find(spec, name_len(spec));
 
 	if (!class)
-		log_error("--device %.*s: there is no such device; \"--device help\" lists them", (int)name_len(spec),
+		log_error("--device: there is no device '%.*s'; \"--device help\" lists them", (int)name_len(spec),
 			  spec);
 	return class;
 }

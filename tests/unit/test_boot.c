@@ -242,6 +242,7 @@ static void test_initrd_place(void **state)
 		check_initrd(&places[i]);
 }
 
+/* h23 */
 static void test_initrd_bad_file(void **state)
 {
 	struct guest *guest = guest_make(64 * MIB);
