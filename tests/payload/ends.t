@@ -39,16 +39,21 @@ is "$STATUS/$ERR" 0/ 'so is the keyboard controller'\''s pulse'
 end poweroff
 is "$STATUS/$ERR" 0/ 'so is power-off'
 
+# The guest in the background says that it is there.
+await_ready() {
+	for _ in {1..100}; do
+		grep -q ready "$TMP/out" && break
+		sleep 0.05
+	done
+}
+
 # Signals, to a guest that halts, and to one that never leaves. A shell's background jobs ignore two of them unless told.
 for guest in halt spin; do
 	for signal in INT:130 TERM:143 HUP:129 QUIT:131; do
 		env --default-signal "$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --cpus 2 --append $guest \
 			</dev/null >"$TMP/out" 2>"$TMP/err" &
 		pid=$!
-		for _ in {1..100}; do
-			grep -q ready "$TMP/out" && break
-			sleep 0.05
-		done
+		await_ready
 		kill -s "${signal%:*}" $pid
 		STATUS=0
 		timeout 10 tail -s 0.02 --pid=$pid -f /dev/null || kill -KILL $pid
@@ -61,10 +66,7 @@ done
 env --ignore-signal=HUP "$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --append halt \
 	</dev/null >"$TMP/out" 2>"$TMP/err" &
 pid=$!
-for _ in {1..100}; do
-	grep -q ready "$TMP/out" && break
-	sleep 0.05
-done
+await_ready
 kill -s HUP $pid
 sleep 0.2
 kill -s TERM $pid
