@@ -266,6 +266,11 @@ static void virtio_test_stop(struct virtio_test *t)
 			READ_ONCE(t->in_flight), VIRTIO_TEST_DRAIN_MS);
 
 	virtio_reset_device(vdev);
+	/*
+	 * The ack that woke us may still be inside the transport's interrupt
+	 * handler on another CPU, which walks the queues without a lock.
+	 */
+	virtio_synchronize_cbs(vdev);
 	vdev->config->del_vqs(vdev);
 	t->vq = NULL;
 	kfree(t->slots);

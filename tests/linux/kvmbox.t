@@ -6,6 +6,7 @@ set -u
 
 [ -z "${KVMBOX-}" ] || skip_all 'this is in scripts/kvmbox already'
 command -v qemu-system-x86_64 >/dev/null || skip_all 'qemu-system-x86_64 is not installed'
+# shellcheck disable=SC2034 # for run, in tap.sh
 RUN_SECONDS=90
 box=scripts/kvmbox
 

@@ -6,6 +6,7 @@ set -u
 
 initramfs machine tests/linux/guest/machine.sh:/test.sh
 
+# shellcheck disable=SC2054 # minivmm's commas
 plain=(--kernel "$KERNEL" --initrd "$DIR/machine.cpio" --append 'quiet numbers=5'
 	--device test,delay=20ms,period=20ms --device test,delay=20ms,period=20ms,num-pages=3)
 
