@@ -42,6 +42,8 @@ comma() {
 # every run. machine [SHARE RAM]: its memory is the file RAM, or with SHARE off a
 # private copy of it. The serial console is first, so that it is the first ISA serial
 # port; the virtio console is the first virtio device (vport0).
+# idle=poll: after a guest of its own, QEMU's processor now and then sleeps in HLT
+# with its timer's interrupt pending, and the whole machine stands still.
 # shellcheck disable=SC2054 # QEMU's commas
 machine() {
 	local quiet=quiet
@@ -52,7 +54,7 @@ machine() {
 		-display none -nodefaults -no-user-config -no-reboot
 		-kernel "$kernel" -initrd "$BOX/initramfs"
 		-append "console=ttyS0 $quiet panic=-1 nokaslr mitigations=off
-			hpet=off tsc=reliable clocksource=tsc
+			hpet=off tsc=reliable clocksource=tsc idle=poll
 			i8042.noaux i8042.nokbd i8042.nopnp
 			raid=noautodetect cryptomgr.notests"
 		-chardev "file,id=log,append=on,path=$(comma "$log")" -serial chardev:log
