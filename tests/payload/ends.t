@@ -50,6 +50,7 @@ await_ready() {
 # Signals, to a guest that halts, and to one that never leaves. A shell's background jobs ignore two of them unless told.
 for guest in halt spin; do
 	for signal in INT:130 TERM:143 HUP:129 QUIT:131; do
+		: >"$TMP/out" # not what the last one said
 		env --default-signal "$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --cpus 2 --append $guest \
 			</dev/null >"$TMP/out" 2>"$TMP/err" &
 		pid=$!
@@ -63,6 +64,7 @@ for guest in halt spin; do
 done
 
 # A signal that the parent has ignored, as nohup does, stays ignored.
+: >"$TMP/out"
 env --ignore-signal=HUP "$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --append halt \
 	</dev/null >"$TMP/out" 2>"$TMP/err" &
 pid=$!
