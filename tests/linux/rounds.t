@@ -7,7 +7,7 @@ set -u
 initramfs init
 
 guests() {
-	boot rounds 60 --kernel "$KERNEL" --initrd "$DIR/init.cpio" --device test,delay=100ms,period=250ms,num-pages=7 \
+	boot rounds 60 --kernel "$KERNEL" --initrd "$DIR/init.cpio" --device test,delay=100ms,period=800ms,num-pages=7 \
 		--append 'quiet ticks=6' --stats </dev/null
 }
 in_kvm 90 guests
