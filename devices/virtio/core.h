@@ -62,8 +62,7 @@ struct virtio_dev {
 	uint32_t again_queues; /* a bit a queue */
 };
 
-/* --- classes -------------------------------------------------------------------------------------------------------
- */
+/* --- classes ------------------------------------------------------------------------------------------------------ */
 
 /* The class of that name, or NULL. */
 const struct virtio_class *virtio_class_find(const char *name, size_t len);
@@ -72,8 +71,7 @@ void virtio_classes_list(FILE *out);
 /* The options of a class, the common ones first. */
 void virtio_class_help(const struct virtio_class *class, FILE *out);
 
-/* --- life ----------------------------------------------------------------------------------------------------------
- */
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 /*
  * A device of `class` with the options in `options` ("key=value,...", or NULL), number `index` of its class. 0 and
@@ -83,8 +81,7 @@ int virtio_create(struct virtio_dev **dev, struct vm *vm, const struct virtio_cl
 		  const char *options);
 void virtio_destroy(struct virtio_dev *dev);
 
-/* --- for a transport; lock held ------------------------------------------------------------------------------------
- */
+/* --- for a transport; lock held ----------------------------------------------------------------------------------- */
 
 uint32_t virtio_offered(const struct virtio_dev *dev, uint32_t word);
 void virtio_accept(struct virtio_dev *dev, uint32_t word, uint32_t bits);
@@ -102,6 +99,9 @@ void virtio_config_write(struct virtio_dev *dev, size_t off, size_t len, uint64_
 struct virtq *virtio_queue(struct virtio_dev *dev, uint32_t index);
 void virtio_queue_enable(struct virtio_dev *dev, uint32_t index);
 void virtio_queue_reset(struct virtio_dev *dev, uint32_t index);
+
+/* True for a queue that is there and ready, of a driver that is up: one that a kick means. */
+bool virtio_queue_live(struct virtio_dev *dev, uint32_t index);
 
 /* The driver says that there are buffers in a queue. One that is absent or not live is ignored. */
 void virtio_kick(struct virtio_dev *dev, uint32_t index);

@@ -202,7 +202,7 @@ static void on_kick(void *ctx, uint32_t events)
 	pthread_mutex_lock(&kick->mmio->dev->lock);
 	/* Not a word where the queue is not live: the driver may have kicked before its own reset, which got here
 	 * first. */
-	if (virtio_driver_ok(kick->mmio->dev) && virtio_queue(kick->mmio->dev, kick->queue)->ready)
+	if (virtio_queue_live(kick->mmio->dev, kick->queue))
 		virtio_kick(kick->mmio->dev, kick->queue);
 	pthread_mutex_unlock(&kick->mmio->dev->lock);
 }

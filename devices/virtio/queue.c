@@ -123,8 +123,7 @@ const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect)
 	return NULL;
 }
 
-/* --- popping -------------------------------------------------------------------------------------------------------
- */
+/* --- popping ------------------------------------------------------------------------------------------------------ */
 
 static uint32_t share(const struct virtq *vq)
 {
@@ -305,8 +304,7 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 	return 1;
 }
 
-/* --- pushing -------------------------------------------------------------------------------------------------------
- */
+/* --- pushing ------------------------------------------------------------------------------------------------------ */
 
 void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len)
 {
@@ -344,8 +342,7 @@ bool virtq_notify(struct virtq *vq)
 	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
 }
 
-/* --- bytes of a chain ----------------------------------------------------------------------------------------------
- */
+/* --- bytes of a chain --------------------------------------------------------------------------------------------- */
 
 /* The next stretch of at most `len` bytes in a list of iovecs, from (*at, *off) on; both move behind it. */
 static size_t next_stretch(const struct iovec *iov, unsigned n, unsigned *at, size_t *off, size_t len, uint8_t **where)

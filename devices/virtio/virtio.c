@@ -23,8 +23,7 @@ static bool bit_of(const uint32_t *words, unsigned bit)
 	return words[bit / 32] & (1u << (bit % 32));
 }
 
-/* --- notifications to the driver -----------------------------------------------------------------------------------
- */
+/* --- notifications to the driver ---------------------------------------------------------------------------------- */
 
 /* An edge for each bit that goes from 0 to 1: the line is asserted while any is set (virtio 1.2, 4.2.2, 4.2.3.4). */
 static void interrupt(struct virtio_dev *dev, uint32_t bit)
@@ -60,8 +59,7 @@ void virtio_fail(struct virtio_dev *dev, const char *fmt, ...)
 		interrupt(dev, VIRTIO_ISR_CONFIG);
 }
 
-/* --- what a device asks --------------------------------------------------------------------------------------------
- */
+/* --- what a device asks ------------------------------------------------------------------------------------------- */
 
 void *virtio_priv(struct virtio_dev *dev)
 {
@@ -179,17 +177,23 @@ void virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns,
 	loop_set_timer(dev->timer, first_ns, period_ns);
 }
 
-/* --- kicks ---------------------------------------------------------------------------------------------------------
- */
+/* --- kicks -------------------------------------------------------------------------------------------------------- */
+
+bool virtio_queue_live(struct virtio_dev *dev, uint32_t index)
+{
+	const struct virtq *vq = virtio_queue(dev, index);
+
+	return vq && vq->ready && virtio_driver_ok(dev);
+}
 
 void virtio_kick(struct virtio_dev *dev, uint32_t index)
 {
-	struct virtq *vq = virtio_queue(dev, index);
-
-	if (!vq || !virtio_driver_ok(dev) || !vq->ready) {
-		log_guest(&dev->log, dev->name, "a kick of queue %u is ignored: %s", index,
-			  !vq ? "there is no such queue" :
-			  !virtio_driver_ok(dev) ?
+	if (!virtio_queue_live(dev, index)) {
+		log_guest(
+			&dev->log, dev->name, "a kick of queue %u is ignored: %s", index,
+			!virtio_queue(dev, index) ?
+				"there is no such queue" :
+			!virtio_driver_ok(dev) ?
 				"the driver is not up (virtio 1.2, 3.1.1), status lacks DRIVER_OK or shows a failure" :
 				"QueueReady is 0");
 		return;
@@ -213,13 +217,12 @@ void virtio_kick_again(void *ctx, uint32_t events)
 
 	dev->again_queues = 0;
 	for (unsigned q = 0; q < dev->class->n_queues; q++)
-		if (queues & (1u << q))
+		if ((queues & (1u << q)) && virtio_queue_live(dev, q)) /* it may have failed since */
 			virtio_kick(dev, q);
 	pthread_mutex_unlock(&dev->lock);
 }
 
-/* --- what a driver does --------------------------------------------------------------------------------------------
- */
+/* --- what a driver does ------------------------------------------------------------------------------------------- */
 
 uint32_t virtio_offered(const struct virtio_dev *dev, uint32_t word)
 {

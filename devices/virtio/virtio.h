@@ -51,8 +51,7 @@ struct option_desc {
 	const char *help;
 };
 
-/* --- the contract --------------------------------------------------------------------------------------------------
- */
+/* --- the contract ------------------------------------------------------------------------------------------------- */
 
 struct virtio_class {
 	const char *name;     /* --device NAME; also its place in messages, with a number */
@@ -113,8 +112,7 @@ void virtio_print(struct virtio_dev *dev, const char *fmt, ...) __attribute__((f
 /* A message to the user while the device is created: "--device NAME: ..." on standard error. */
 void virtio_error(struct virtio_dev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* --- timers --------------------------------------------------------------------------------------------------------
- */
+/* --- timers ------------------------------------------------------------------------------------------------------- */
 
 /* Called under the device's lock. Expirations that the host was too late for are not made up: one call stands for all.
  */
@@ -123,8 +121,7 @@ typedef void virtio_timer_fn(struct virtio_dev *dev);
 /* One timer a device, from create() on: first after `first_ns`, then each `period_ns` (0: once). */
 void virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns, virtio_timer_fn *fn);
 
-/* --- queues ------------------------------------------------------------------------------------------------------
- */
+/* --- queues ------------------------------------------------------------------------------------------------------- */
 
 /*
  * A buffer that the driver made available: first what the device may read, then what it may write (virtio 1.2,

@@ -18,8 +18,7 @@
 /* Of the sanitizers, where there are any: their reports go to the real standard error. */
 void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
 
-/* --- standard output and error -------------------------------------------------------------------------------------
- */
+/* --- standard output and error ------------------------------------------------------------------------------------ */
 
 /* cmocka prints its TAP lines after teardown, so a test may have both descriptors for itself. */
 static int capture(int fd, const char *name, int *saved)
@@ -70,8 +69,7 @@ unsigned count_of(const char *text, const char *needle)
 	return n;
 }
 
-/* --- the machine ---------------------------------------------------------------------------------------------------
- */
+/* --- the machine -------------------------------------------------------------------------------------------------- */
 
 static int setup(void **state, uint64_t mem_size)
 {
@@ -153,8 +151,7 @@ int driver_add(struct driver *driver, struct rig *rig, const char *name, const c
 	return 0;
 }
 
-/* --- guest memory --------------------------------------------------------------------------------------------------
- */
+/* --- guest memory ------------------------------------------------------------------------------------------------- */
 
 uint64_t gpa_alloc(struct rig *rig, uint64_t len, uint64_t align)
 {
@@ -207,8 +204,7 @@ uint32_t get32(struct rig *rig, uint64_t gpa)
 	return le32toh(value);
 }
 
-/* --- registers -----------------------------------------------------------------------------------------------------
- */
+/* --- registers ---------------------------------------------------------------------------------------------------- */
 
 uint64_t window_get(struct driver *driver, uint64_t off, unsigned len)
 {
@@ -241,8 +237,7 @@ uint64_t edges(struct driver *driver)
 	return read(driver->dev->irq->fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
 }
 
-/* --- bringing a device up ------------------------------------------------------------------------------------------
- */
+/* --- bringing a device up ----------------------------------------------------------------------------------------- */
 
 uint64_t offered_features(struct driver *driver)
 {
@@ -291,8 +286,7 @@ void kick(struct driver *driver, uint32_t q)
 	reg_put(driver, R_QUEUE_NOTIFY, q);
 }
 
-/* --- rings ---------------------------------------------------------------------------------------------------------
- */
+/* --- rings -------------------------------------------------------------------------------------------------------- */
 
 void ring_place(struct ring *ring, uint32_t num)
 {

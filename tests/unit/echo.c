@@ -107,8 +107,7 @@ static const struct virtio_class echo_class = {
 };
 VIRTIO_DEVICE(echo_class);
 
-/* --- the driver's side ---------------------------------------------------------------------------------------------
- */
+/* --- the driver's side -------------------------------------------------------------------------------------------- */
 
 struct echo *echo_of(struct driver *driver)
 {
@@ -151,8 +150,7 @@ bool echo_serves(struct driver *driver)
 	       ring_used_len(ring, at) == 5 && memcmp(gpa_ptr(rig, out, 9), bytes, 9) == 0;
 }
 
-/* --- the oracle ----------------------------------------------------------------------------------------------------
- */
+/* --- the oracle --------------------------------------------------------------------------------------------------- */
 
 #define check(condition) _assert_true(condition, #condition, file, line)
 
