@@ -7,7 +7,7 @@ set -u
 
 initramfs rebind tests/linux/guest/rebind.sh:/test.sh
 
-loops=([1]=50 [2]=20)
+loops=([1]=50 [2]=50)
 
 guests() {
 	local cpus
