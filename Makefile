@@ -13,7 +13,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef 
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE -DMINIVMM_VERSION='"$(VERSION)"'
 CFLAGS_ALL := -std=c11 $(WARN) -pthread -fno-common $(CFLAGS)
 
-SRCS := $(wildcard vmm/*.c vmm/arch/x86/*.c devices/*.c devices/virtio/*.c devices/backend/*.c dtb/*.c)
+SRCS := $(wildcard vmm/*.c vmm/trace/*.c vmm/arch/x86/*.c devices/*.c devices/virtio/*.c devices/backend/*.c dtb/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 
 all: minivmm
@@ -124,7 +124,7 @@ bench: minivmm $(BENCH)/start $(BENCH)/floor $(BENCH)/hello.elf
 # --- the code's form ---------------------------------------------------------------------------------------------------
 
 # The guest's driver is in the kernel's style, which checkpatch.pl judges in tests/linux.
-C_FILES := $(wildcard vmm/*.[ch] vmm/arch/*.h vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] dtb/*.[ch] tests/*/*.[ch])
+C_FILES := $(wildcard vmm/*.[ch] vmm/trace/*.[ch] vmm/arch/*.h vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] dtb/*.[ch] tests/*/*.[ch])
 CPPCHECK := cppcheck -q --std=c11 -I. --library=gnu --enable=warning,performance,portability --inline-suppr \
 	--suppress=missingIncludeSystem --suppress=resourceLeak:tests/bench/floor.c --suppress=memleak:tests/bench/floor.c \
 	-DMINIVMM_VERSION='""' --error-exitcode=1

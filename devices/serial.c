@@ -240,7 +240,10 @@ static const char *serial_reg_name(uint64_t off)
 	return off < SERIAL_PORTS ? names[off] : NULL;
 }
 
-static const struct bus_ops serial_ops = { .read = serial_read, .write = serial_write, .reg_name = serial_reg_name };
+/* A byte of console is an access or two. */
+static const struct bus_ops serial_ops = {
+	.read = serial_read, .write = serial_write, .reg_name = serial_reg_name, .chatty = true
+};
 
 static void serial_destroy(void *ctx)
 {

@@ -43,6 +43,23 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t addr, unsigned 
 	return NULL;
 }
 
+/* Reads are told with their answer, writes before the device acts on them: what it does comes behind. */
+static void tell(const struct bus *bus, const struct bus_range *range, uint64_t addr, unsigned len, int is_write,
+		 uint64_t value)
+{
+	bool record = !range || !range->ops->chatty;
+	const char *name = range ? range->name : NULL;
+
+	if (bus->is_pio && is_write)
+		TRACE_WHERE(record, bus->trace, pio_write, name, range, addr, len, value);
+	else if (bus->is_pio)
+		TRACE_WHERE(record, bus->trace, pio_read, name, range, addr, len, value);
+	else if (is_write)
+		TRACE_WHERE(record, bus->trace, mmio_write, name, range, addr, len, value);
+	else
+		TRACE_WHERE(record, bus->trace, mmio_read, name, range, addr, len, value);
+}
+
 const struct bus_range *bus_access(const struct bus *bus, uint64_t addr, unsigned len, int is_write, void *data)
 {
 	const struct bus_range *range = bus_find(bus, addr, len);
@@ -51,11 +68,37 @@ const struct bus_range *bus_access(const struct bus *bus, uint64_t addr, unsigne
 	/* KVM hands over bytes in guest order; minivmm's hosts are little-endian as its guests are. */
 	if (is_write) {
 		memcpy(&value, data, len);
+		if (bus->trace)
+			tell(bus, range, addr, len, is_write, value);
 		if (range)
 			range->ops->write(range->ctx, addr - range->base, len, value);
 	} else {
 		value = range ? range->ops->read(range->ctx, addr - range->base, len) : UINT64_MAX;
 		memcpy(data, &value, len);
+		if (bus->trace) {
+			value = 0;
+			memcpy(&value, data, len); /* no more than the vCPU sees */
+			tell(bus, range, addr, len, is_write, value);
+		}
 	}
 	return range;
+}
+
+void bus_print(const struct bus *bus, FILE *out)
+{
+	for (unsigned i = 0; i < bus->n_ranges; i++) {
+		const struct bus_range *range = &bus->ranges[i];
+		const char *last = NULL;
+
+		fprintf(out, "%s 0x%llx+0x%llx %s\n", bus->name, (unsigned long long)range->base,
+			(unsigned long long)range->len, range->name);
+		for (uint64_t off = 0; range->ops->reg_name && off < range->len; off++) {
+			const char *name = range->ops->reg_name(off);
+
+			if (name && name != last)
+				fprintf(out, "%s 0x%llx %s %s\n", bus->name, (unsigned long long)(range->base + off),
+					range->name, name);
+			last = name;
+		}
+	}
 }

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,4 +72,65 @@ int file_read(const struct file *file, uint64_t offset, void *to, uint64_t len)
 		done += (uint64_t)n;
 	}
 	return 0;
+}
+
+static int write_all(int fd, const uint8_t *bytes, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, bytes, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The file that a path with links means; the path itself where there is none yet. To be freed. */
+static char *resolve(const char *path)
+{
+	char *real = realpath(path, NULL);
+
+	return real ? real : strdup(path);
+}
+
+static int replace(const char *path, const void *bytes, size_t len)
+{
+	char *fresh = NULL;
+
+	if (asprintf(&fresh, "%s.new", path) < 0)
+		return -ENOMEM;
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	int err = fd < 0 ? -errno : write_all(fd, bytes, len);
+
+	if (fd >= 0 && close(fd) < 0 && !err)
+		err = -errno;
+	if (!err && rename(fresh, path) < 0)
+		err = -errno;
+	if (err && fd >= 0)
+		unlink(fresh);
+	free(fresh);
+	return err;
+}
+
+int file_replace(const char *path, const void *bytes, size_t len)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		int fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		int err = fd < 0 ? -errno : write_all(fd, bytes, len);
+
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	char *real = resolve(path);
+	int err = real ? replace(real, bytes, len) : -ENOMEM;
+
+	free(real);
+	return err;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Reading a file that the user named, with messages that name it and the way out. */
+/* Files that the user named: reading one whole, with messages that name it and the way out; replacing one. */
 #ifndef MINIVMM_FILE_H
 #define MINIVMM_FILE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct file {
@@ -21,5 +22,11 @@ void file_close(struct file *file);
  * error, not a short read.
  */
 int file_read(const struct file *file, uint64_t offset, void *to, uint64_t len);
+
+/*
+ * Makes `bytes` the content of a plain file in one step: a reader sees the old or the new, never a part. What is there
+ * and no plain file (a pipe, /dev/stdout) is written to. 0 or -errno, without a message; then nothing has changed.
+ */
+int file_replace(const char *path, const void *bytes, size_t len);
 
 #endif

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,6 +42,22 @@ void log_error(const char *fmt, ...)
 	va_start(args, fmt);
 	log_line(ERROR_WAIT_MS, "", fmt, args);
 	va_end(args);
+}
+
+void log_block(const char *prefix, const char *lines, size_t len)
+{
+	const char *end = lines + len;
+
+	while (lines < end) {
+		struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
+		const char *newline = memchr(lines, '\n', (size_t)(end - lines));
+		const char *next = newline ? newline + 1 : end;
+		struct iovec line[] = { { (void *)prefix, strlen(prefix) }, { (void *)lines, (size_t)(next - lines) } };
+
+		if (poll(&err, 1, ERROR_WAIT_MS) <= 0 || writev(STDERR_FILENO, line, 2) < 0)
+			return;
+		lines = next;
+	}
 }
 
 int log_allowed(struct log_limit *limit, unsigned *dropped)

@@ -3,6 +3,7 @@
 #ifndef MINIVMM_LOG_H
 #define MINIVMM_LOG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -10,6 +11,12 @@
  * where the cause is known. Any thread; waits up to a second for a full standard error.
  */
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Lines that are there already, on standard error, each behind `prefix`. Where standard error takes nothing for a
+ * second the rest is lost.
+ */
+void log_block(const char *prefix, const char *lines, size_t len);
 
 /* What a guest can cause at will must not flood the host: at most LOG_GUEST_BURST lines in LOG_GUEST_SECONDS. */
 #define LOG_GUEST_BURST   10

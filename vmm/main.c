@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Options, build, run, unwind. */
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "devices/devices.h"
@@ -40,6 +43,26 @@ static int build(struct vm *vm)
 	return err;
 }
 
+/* Who answers at which address, as the command line says. */
+static int dump_map(const struct vm *vm)
+{
+	const char *path = vm->config->dump_map;
+	bool to_stdout = strcmp(path, "-") == 0;
+	FILE *out = to_stdout ? stdout : fopen(path, "we");
+	int err = 0;
+
+	if (out) {
+		bus_print(&vm->mmio, out);
+		bus_print(&vm->pio, out);
+		err = ferror(out);
+	}
+	if (!out || (to_stdout ? fflush(out) : fclose(out)) || err) {
+		log_error("--dump-map %s: %s", path, strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
 static int run(const struct vm_config *config)
 {
 	int status = VM_END_ERROR;
@@ -49,6 +72,8 @@ static int run(const struct vm_config *config)
 		return status;
 	if (devices_create(vm) < 0) {
 		status = VM_END_USAGE; /* they are what the command line says */
+	} else if (config->dump_map) {
+		status = dump_map(vm) < 0 ? VM_END_ERROR : VM_END_OK;
 	} else if (build(vm) == 0) {
 		if (config->dump_dtb)
 			status = VM_END_OK;
@@ -59,6 +84,21 @@ static int run(const struct vm_config *config)
 	return status;
 }
 
+/* "--device help", "--device NAME,help", "--trace help". True where one was asked for, and given. */
+static bool help(const struct vm_config *config)
+{
+	for (unsigned i = 0; i < config->n_devices; i++)
+		if (devices_help(config->devices[i]))
+			return true;
+	for (unsigned i = 0; i < config->n_traces; i++) {
+		if (strcmp(config->traces[i], "help") == 0) {
+			trace_list(stdout);
+			return true;
+		}
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -67,18 +107,20 @@ int main(int argc, char **argv)
 	open_standard_fds();
 	if (options_read(&options, argc, argv) < 0)
 		goto out;
-	for (unsigned i = 0; i < options.config.n_devices; i++) {
-		if (devices_help(options.config.devices[i])) {
-			status = VM_END_OK;
-			goto out;
-		}
+	if (help(&options.config)) {
+		status = VM_END_OK;
+		goto out;
 	}
-	if (!options.config.kernel && !options.config.dump_dtb) {
+	if (!options.config.kernel && !options.config.dump_dtb && !options.config.dump_map) {
 		log_error(
 			"no kernel: name one with --kernel FILE; \"make run\" builds and boots one, --help lists the options");
 		goto out;
 	}
-	if (options.config.initrd && !options.config.kernel) {
+	if (options.config.stats_interval_ns && !options.config.stats && !options.config.stats_file) {
+		log_error("--stats-interval: of which counts? give --stats too, or --stats=FILE");
+		goto out;
+	}
+	if (options.config.initrd && !options.config.kernel && !options.config.dump_map) {
 		log_error("--initrd %s: belongs to a kernel; name one with --kernel FILE", options.config.initrd);
 		goto out;
 	}

@@ -8,12 +8,16 @@
 #include <string.h>
 
 #include "vmm/log.h"
+#include "vmm/number.h"
+#include "vmm/trace/file.h"
 
 #define MIB         (1ull << 20)
 #define MEM_DEFAULT (512 * MIB)
 #define MEM_MIN     (32 * MIB)
 #define MEM_MAX     (1024 * 1024 * MIB)
-#define MEM_UNIT    4096u /* KVM maps whole pages */
+#define TIME_MIN    1000000ull        /* 1 ms */
+#define TIME_MAX    86400000000000ull /* a day */
+#define MEM_UNIT    4096u             /* KVM maps whole pages */
 
 #ifndef MINIVMM_VERSION
 #error "the Makefile defines MINIVMM_VERSION"
@@ -25,12 +29,21 @@ static const char doc[] =
 	"Boot a Linux kernel on KVM with virtio-mmio devices in a device tree, and see what passes between driver and device."
 	"\vThe guest's serial console is standard input and output; on a terminal Ctrl-A x quits, Ctrl-A h helps.\n\n"
 	"Status: 0 the guest powered off or rebooted, or you quit; 1 minivmm, a file or the host failed; 2 wrong command "
-	"line; 3 the guest's kernel panicked; 4 a vCPU cannot go on (triple fault, emulation failure); 128+N signal N.\n\n"
+	"line; 3 the guest's kernel panicked; 4 a vCPU cannot go on (triple fault, emulation failure); 5 --timeout is over; "
+	"128+N signal N.\n\n"
 	"  ./minivmm --kernel bzImage\n"
 	"  ./minivmm --kernel bzImage --initrd initramfs.cpio --cpus 2 --device test,period=100ms,notify=ioeventfd\n"
 	"  ./minivmm --dump-dtb - | dtc -I dtb -O dts";
 
-enum { KEY_DUMP_DTB = 256, KEY_STATS };
+enum {
+	KEY_DUMP_DTB = 256,
+	KEY_DUMP_MAP,
+	KEY_STATS,
+	KEY_STATS_INTERVAL,
+	KEY_TRACE_DATA,
+	KEY_RECORDER,
+	KEY_TIMEOUT,
+};
 
 static const struct argp_option argp_options[] = {
 	{ "kernel", 'k', "FILE", 0, "bzImage or ELF vmlinux to boot", 0 },
@@ -43,8 +56,19 @@ static const struct argp_option argp_options[] = {
 	  0 },
 	{ "dump-dtb", KEY_DUMP_DTB, "FILE", 0, "write the device tree (\"-\": standard output) and end; needs no KVM",
 	  0 },
-	{ "stats", KEY_STATS, NULL, 0, "at the end, print the exits by reason, device and register to standard error",
-	  0 },
+	{ "dump-map", KEY_DUMP_MAP, "FILE", 0, "write who answers at which address and end; needs no KVM", 0 },
+	{ "timeout", KEY_TIMEOUT, "TIME", 0, "end the run after TIME, such as 10s, with status 5", 0 },
+	{ NULL, 0, NULL, 0, "To see what happens (docs/tracing.md):", 1 },
+	{ "stats", KEY_STATS, "FILE", OPTION_ARG_OPTIONAL,
+	  "count and time the exits by reason, device and register: a table on standard error at the end and on SIGUSR1; with =FILE as JSON there; both may be given",
+	  1 },
+	{ "stats-interval", KEY_STATS_INTERVAL, "TIME", 0, "the same every TIME, such as 1s", 1 },
+	{ "trace", 't', "FILE[,format=NAME]", 0,
+	  "write every event to FILE: a transcript, JSON lines, or for FILE.pftrace.json a timeline for Perfetto and chrome://tracing; up to 4 times; \"help\" lists the events",
+	  1 },
+	{ "trace-data", KEY_TRACE_DATA, "N", 0, "bytes of each buffer in it, 0 to 4096 (default 16)", 1 },
+	{ "recorder", KEY_RECORDER, "on|off", 0,
+	  "keep the last 1024 events and show them when a run goes wrong (default on)", 1 },
 	{ 0 },
 };
 
@@ -54,16 +78,6 @@ static int bad(const char *option, const char *value, const char *takes)
 	return -EINVAL;
 }
 
-/* Digits and nothing else in front of *end: no sign, no space. */
-static int parse_digits(const char *text, char **end, uint64_t *number)
-{
-	errno = 0;
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	*number = strtoull(text, end, 10);
-	return -errno;
-}
-
 static int parse_mem(const char *text, uint64_t *size)
 {
 	static const char suffixes[] = "KMGT";
@@ -71,7 +85,7 @@ static int parse_mem(const char *text, uint64_t *size)
 	uint64_t number, unit = MIB;
 	char *end;
 
-	if (parse_digits(text, &end, &number) < 0)
+	if (!number_digits(text, &end, &number))
 		return bad("--mem", text, takes);
 	if (*end) {
 		const char *suffix = strchr(suffixes, *end >= 'a' ? *end - 'a' + 'A' : *end);
@@ -85,15 +99,51 @@ static int parse_mem(const char *text, uint64_t *size)
 	return 0;
 }
 
-static int parse_cpus(const char *text, unsigned *cpus)
+static int parse_number(const char *option, const char *text, unsigned min, unsigned max, unsigned *number)
 {
-	uint64_t number;
-	char *end;
+	uint64_t value;
+	char takes[64];
 
-	if (parse_digits(text, &end, &number) < 0 || *end || number < 1 || number > VM_CPUS_MAX)
-		return bad("--cpus", text, "a number from 1 to 16");
-	*cpus = (unsigned)number;
+	if (number_parse(text, min, max, &value)) {
+		*number = (unsigned)value;
+		return 0;
+	}
+	snprintf(takes, sizeof(takes), "a number from %u to %u", min, max);
+	return bad(option, text, takes);
+}
+
+static int parse_time(const char *option, const char *text, uint64_t *ns)
+{
+	return number_duration(text, ns) && *ns >= TIME_MIN && *ns <= TIME_MAX ?
+		       0 :
+		       bad(option, text, "a time from 1ms to 1440m, such as 10s or 500ms");
+}
+
+static int parse_switch(const char *option, const char *text, bool *off)
+{
+	*off = strcmp(text, "off") == 0;
+	return *off || strcmp(text, "on") == 0 ? 0 : bad(option, text, "on or off");
+}
+
+static int set_stats(struct vm_config *config, const char *file)
+{
+	if (file && !*file)
+		return bad("--stats", "=", "a file's name behind the =, or nothing at all");
+	if (file)
+		config->stats_file = file;
+	else
+		config->stats = true;
 	return 0;
+}
+
+static int add_trace(struct vm_config *config, const char *spec)
+{
+	if (config->n_traces == TRACE_FILES_MAX) {
+		log_error("--trace %s: there are %u already, the most that can be", spec, TRACE_FILES_MAX);
+		return -EINVAL;
+	}
+	config->traces[config->n_traces++] = spec;
+	return strcmp(spec, "help") == 0 ? 0 : trace_file_check(spec); /* main.c helps */
 }
 
 static int add_device(struct vm_config *config, char *spec)
@@ -128,10 +178,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'i': config->initrd = arg; return 0;
 	case 'a': return set_append(options, arg);
 	case 'm': return parse_mem(arg, &config->mem_size);
-	case 'c': return parse_cpus(arg, &config->cpus);
+	case 'c': return parse_number("--cpus", arg, 1, VM_CPUS_MAX, &config->cpus);
 	case 'd': return add_device(config, arg);
 	case KEY_DUMP_DTB: config->dump_dtb = arg; return 0;
-	case KEY_STATS: config->stats = true; return 0;
+	case KEY_DUMP_MAP: config->dump_map = arg; return 0;
+	case KEY_STATS: return set_stats(config, arg);
+	case KEY_STATS_INTERVAL: return parse_time("--stats-interval", arg, &config->stats_interval_ns);
+	case 't': return add_trace(config, arg);
+	case KEY_TRACE_DATA: return parse_number("--trace-data", arg, 0, TRACE_DATA_MAX, &config->trace_data);
+	case KEY_RECORDER: return parse_switch("--recorder", arg, &config->no_recorder);
+	case KEY_TIMEOUT: return parse_time("--timeout", arg, &config->timeout_ns);
 	case ARGP_KEY_ARG:
 		log_error(
 			"'%s': no option takes this; a kernel is named by --kernel FILE, its command line by --append",
@@ -146,8 +202,10 @@ int options_read(struct options *options, int argc, char **argv)
 	static char program[] = "minivmm";
 	static const struct argp argp = { .options = argp_options, .parser = parse, .doc = doc };
 
-	*options =
-		(struct options){ .config = { .cpus = 1, .mem_size = MEM_DEFAULT, .cmdline = OPTIONS_CMDLINE_BASE } };
+	*options = (struct options){ .config = { .cpus = 1,
+						 .mem_size = MEM_DEFAULT,
+						 .cmdline = OPTIONS_CMDLINE_BASE,
+						 .trace_data = TRACE_DATA_DEFAULT } };
 	argp_err_exit_status = VM_END_USAGE;
 	if (argc > 0)
 		argv[0] = program; /* messages of getopt begin as ours do */

@@ -189,9 +189,8 @@ void terminal_set_quit(struct terminal *t, terminal_quit_fn *fn, void *ctx)
 static int enter_raw_mode(void)
 {
 	/* every signal that ends a process and is not taken by the loop */
-	static const int fatal[] = { SIGSEGV,   SIGBUS,  SIGILL,  SIGFPE,    SIGABRT, SIGTRAP,
-				     SIGSYS,    SIGXCPU, SIGXFSZ, SIGUSR1,   SIGUSR2, SIGALRM,
-				     SIGVTALRM, SIGPROF, SIGIO,   SIGSTKFLT, SIGPWR };
+	static const int fatal[] = { SIGSEGV, SIGBUS,  SIGILL,    SIGFPE,  SIGABRT, SIGTRAP,   SIGSYS, SIGXCPU,
+				     SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGSTKFLT, SIGPWR };
 	struct sigaction action = { .sa_handler = on_fatal_signal, .sa_flags = (int)SA_RESETHAND };
 	struct termios raw;
 

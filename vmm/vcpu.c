@@ -49,6 +49,7 @@ int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned index)
 
 void vcpu_destroy(struct vcpu *vcpu)
 {
+	stats_destroy(vcpu->stats);
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->run_size);
 	if (vcpu->vm && vcpu->fd >= 0) /* a vCPU that was never created is all zeros */
@@ -63,7 +64,7 @@ static void vcpu_crash(struct vcpu *vcpu, const char *what)
 	vm_stop(vcpu->vm, VM_END_CRASH);
 }
 
-static void exit_io(struct vcpu *vcpu)
+static struct stats_key exit_io(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	bool is_out = run->io.direction == KVM_EXIT_IO_OUT;
@@ -73,24 +74,30 @@ static void exit_io(struct vcpu *vcpu)
 	/* rep ins and rep outs come as one exit with `count` items */
 	for (uint32_t i = 0; i < run->io.count; i++)
 		range = bus_access(&vcpu->vm->pio, run->io.port, run->io.size, is_out, data + (size_t)i * run->io.size);
-	stats_count(&vcpu->stats, is_out ? "pio write" : "pio read", range, run->io.port);
+	return (struct stats_key){ is_out ? "pio write" : "pio read", range, run->io.port };
 }
 
-static void exit_mmio(struct vcpu *vcpu)
+static struct stats_key exit_mmio(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	const struct bus_range *range = bus_access(&vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.len,
 						   run->mmio.is_write, run->mmio.data);
 
-	stats_count(&vcpu->stats, run->mmio.is_write ? "mmio write" : "mmio read", range, run->mmio.phys_addr);
+	return (struct stats_key){ run->mmio.is_write ? "mmio write" : "mmio read", range, run->mmio.phys_addr };
 }
 
-static void exit_internal_error(struct vcpu *vcpu)
+/* An exit that is no access. */
+static struct stats_key exit_other(struct vcpu *vcpu, const char *reason)
+{
+	TRACE(&vcpu->vm->trace, exit, NULL, reason);
+	return (struct stats_key){ .reason = reason };
+}
+
+static void internal_error(struct vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
 	char what[256];
 
-	stats_count(&vcpu->stats, "error", NULL, 0);
 	if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION) {
 		snprintf(what, sizeof(what),
 			 "KVM_EXIT_INTERNAL_ERROR, suberror %u: the host's KVM gave up; try scripts/kvmbox",
@@ -116,31 +123,63 @@ static void exit_internal_error(struct vcpu *vcpu)
 }
 
 /* One exit. The whole list of what can bring a vCPU back to us. */
-static void vcpu_exit(struct vcpu *vcpu)
+static struct stats_key vcpu_exit(struct vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
+	struct stats_key key;
 	char what[96];
 
 	switch (run->exit_reason) {
-	case KVM_EXIT_IO: exit_io(vcpu); return;
-	case KVM_EXIT_MMIO: exit_mmio(vcpu); return;
-	case KVM_EXIT_INTERNAL_ERROR: exit_internal_error(vcpu); return;
+	case KVM_EXIT_IO: return exit_io(vcpu);
+	case KVM_EXIT_MMIO: return exit_mmio(vcpu);
+	case KVM_EXIT_INTERNAL_ERROR:
+		key = exit_other(vcpu, "error");
+		internal_error(vcpu);
+		return key;
 	case KVM_EXIT_SHUTDOWN:
-		stats_count(&vcpu->stats, "shutdown", NULL, 0);
+		key = exit_other(vcpu, "shutdown");
 		vcpu_crash(vcpu, "triple fault: the guest took an exception that it has no handler for");
-		return;
+		return key;
 	case KVM_EXIT_FAIL_ENTRY:
-		stats_count(&vcpu->stats, "fail entry", NULL, 0);
+		key = exit_other(vcpu, "fail entry");
 		snprintf(what, sizeof(what),
 			 "KVM_EXIT_FAIL_ENTRY: the processor refused the guest's state, reason 0x%llx",
 			 (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
 		vcpu_crash(vcpu, what);
-		return;
+		return key;
 	default:
-		stats_count(&vcpu->stats, "unknown", NULL, 0);
+		key = exit_other(vcpu, "unknown");
 		snprintf(what, sizeof(what), "exit reason %u is not known to minivmm", run->exit_reason);
 		vcpu_crash(vcpu, what);
+		return key;
 	}
+}
+
+/* KVM_RUN itself failed. A signal, or a start-up message of another vCPU, only interrupts it. */
+static struct stats_key vcpu_error(struct vcpu *vcpu, int err)
+{
+	struct stats_key key = exit_other(vcpu, err == EINTR || err == EAGAIN ? "interrupted" : "error");
+	char what[96];
+
+	if (err != EINTR && err != EAGAIN) {
+		snprintf(what, sizeof(what), "KVM_RUN: %s", strerror(err));
+		vcpu_crash(vcpu, what);
+	}
+	return key;
+}
+
+void vcpu_serve(struct vcpu *vcpu, int err)
+{
+	struct trace *trace = &vcpu->vm->trace;
+	bool timed = vcpu->stats || trace->n_files; /* the clock is not read for nothing */
+	uint64_t begin = timed ? trace_now(trace) : 0;
+	struct stats_key key = err ? vcpu_error(vcpu, err) : vcpu_exit(vcpu);
+	uint64_t ns = timed ? trace_now(trace) - begin : 0;
+
+	vcpu->exits++;
+	if (vcpu->stats)
+		stats_count(vcpu->stats, &key, ns);
+	TRACE_WHERE(false, trace, enter, key.range ? key.range->name : NULL, ns, key.reason, key.range, key.addr);
 }
 
 static void *vcpu_thread(void *arg)
@@ -151,16 +190,9 @@ static void *vcpu_thread(void *arg)
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL); /* a parent may have blocked it */
-	while (!atomic_load(&vcpu->vm->stopping)) {
-		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
-			vcpu_exit(vcpu);
-		} else if (errno != EINTR && errno != EAGAIN) {
-			char what[96];
-
-			snprintf(what, sizeof(what), "KVM_RUN: %s", strerror(errno));
-			vcpu_crash(vcpu, what);
-		}
-	}
+	trace_cpu = (int)vcpu->index;
+	while (!atomic_load(&vcpu->vm->stopping))
+		vcpu_serve(vcpu, ioctl(vcpu->fd, KVM_RUN, 0) == 0 ? 0 : errno);
 	return NULL;
 }
 

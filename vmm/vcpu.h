@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "vmm/stats.h"
+#include "vmm/trace/stats.h"
 
 struct vm;
 
@@ -20,7 +20,8 @@ struct vcpu {
 	size_t run_size;
 	pthread_t thread;
 	bool started;
-	struct stats stats; /* written by the vCPU's thread only */
+	uint64_t exits;      /* returns of KVM_RUN; the vCPU's thread alone writes it */
+	struct stats *stats; /* NULL where nobody asked for counts */
 };
 
 /* Creates the vCPU in KVM and sets its first state (arch_vcpu_init). 0 or -errno, with a message. */
@@ -31,5 +32,8 @@ void vcpu_destroy(struct vcpu *vcpu);
 int vcpu_start(struct vcpu *vcpu);
 /* After vm->stopping is set: takes the thread out of the guest, wherever it is, and joins it. */
 void vcpu_join(struct vcpu *vcpu);
+
+/* All that lies between KVM_RUN's return, with errno `err` or 0, and the next. On the vCPU's thread. */
+void vcpu_serve(struct vcpu *vcpu, int err);
 
 #endif

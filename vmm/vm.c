@@ -13,6 +13,7 @@
 #include "vmm/arch/arch.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
+#include "vmm/observe.h"
 #include "vmm/terminal.h"
 #include "vmm/vcpu.h"
 
@@ -36,6 +37,8 @@ static void on_signal(void *ctx, int signo)
 		terminal_suspend(vm->terminal);
 	else if (signo == SIGCONT)
 		terminal_resume(vm->terminal);
+	else if (signo == SIGUSR1)
+		observe_now(vm->observer);
 	else
 		vm_stop(vm, 128 + signo);
 }
@@ -50,7 +53,7 @@ static void on_quit(void *ctx, int gone)
 /* From the loop on; before it, what a signal does by itself is right. One that our parent ignores, we ignore. */
 static int catch_signals(struct vm *vm)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGTSTP, SIGCONT };
 	struct loop_source *source;
 	struct sigaction action;
 	int err = 0;
@@ -75,6 +78,9 @@ int vm_create(struct vm **out, const struct vm_config *config)
 	vm->kvm_fd = vm->fd = -1;
 	vm->mmio.name = "mmio";
 	vm->pio.name = "pio";
+	vm->pio.is_pio = true;
+	vm->mmio.trace = vm->pio.trace = &vm->trace;
+	trace_init(&vm->trace, !config->no_recorder);
 	vm->next_mmio = arch_layout.mmio_start;
 	irqs_init(&vm->irqs);
 	err = loop_create(&vm->loop);
@@ -225,19 +231,38 @@ int vm_attach(struct vm *vm)
 	return err;
 }
 
-static void print_stats(const struct vm *vm)
+static void on_timeout(void *ctx, uint64_t expirations)
 {
-	struct stats sum = { 0 };
+	struct vm *vm = ctx;
 
-	for (unsigned i = 0; i < vm->config->cpus; i++)
-		stats_add(&sum, &vm->vcpus[i].stats);
-	stats_print(&sum, stderr);
+	(void)expirations;
+	log_error("--timeout: the time is over");
+	vm_stop(vm, VM_END_TIMEOUT);
+}
+
+static int set_timeout(struct vm *vm)
+{
+	struct loop_source *source;
+	int err = 0;
+
+	if (vm->config->timeout_ns) {
+		err = loop_add_timer(vm->loop, on_timeout, vm, &source);
+		if (!err)
+			loop_set_timer(source, vm->config->timeout_ns, 0);
+	}
+	if (err)
+		log_error("--timeout: %s", strerror(-err));
+	return err;
 }
 
 int vm_run(struct vm *vm)
 {
-	int err = catch_signals(vm);
+	int err = observe_start(&vm->observer, vm);
 
+	if (!err)
+		err = catch_signals(vm);
+	if (!err)
+		err = set_timeout(vm);
 	if (!err)
 		err = terminal_start(vm->terminal);
 	for (unsigned i = 0; i < vm->config->cpus && !err; i++)
@@ -256,8 +281,8 @@ int vm_run(struct vm *vm)
 
 	if (terminal_finish(vm->terminal) < 0 && status == VM_END_OK)
 		status = VM_END_ERROR;
-	if (vm->config->stats)
-		print_stats(vm);
+	observe_end(vm->observer, status);
+	vm->observer = NULL;
 	return status;
 }
 

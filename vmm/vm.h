@@ -15,6 +15,7 @@
 #include "vmm/bus.h"
 #include "vmm/irq.h"
 #include "vmm/memory.h"
+#include "vmm/trace.h"
 
 #define VM_CPUS_MAX       16
 #define VM_DEVICES_MAX    32
@@ -22,8 +23,9 @@
 
 struct dtb;
 struct loop;
-struct loop_source;
+struct observer;
 struct terminal;
+struct text;
 struct vcpu;
 
 /* What the command line asks for; see options.h. Borrowed by the machine for as long as it lives. */
@@ -33,7 +35,15 @@ struct vm_config {
 	const char *cmdline; /* the kernel's command line, whole */
 	uint64_t mem_size;   /* bytes */
 	unsigned cpus;       /* 1 to VM_CPUS_MAX */
-	bool stats;
+	/* what is to be seen: observe.h */
+	bool stats;             /* the table, on standard error */
+	const char *stats_file; /* JSON; or NULL */
+	uint64_t stats_interval_ns;
+	const char *traces[TRACE_FILES_MAX]; /* "FILE[,format=NAME]" */
+	unsigned n_traces, trace_data;       /* bytes of a chain */
+	bool no_recorder;
+	uint64_t timeout_ns;  /* 0: none */
+	const char *dump_map; /* file name, "-", or NULL */
 	const char *dump_dtb; /* file name, "-", or NULL */
 	char **devices;       /* "NAME,key=value,..." each, in the order of the command line */
 	unsigned n_devices;
@@ -41,17 +51,21 @@ struct vm_config {
 
 /* Why a run ended; also minivmm's exit status. A signal ends it with 128 + its number. */
 enum vm_end {
-	VM_END_OK = 0,    /* the guest powered off or rebooted, or the user quit */
-	VM_END_ERROR = 1, /* minivmm or the host failed */
-	VM_END_USAGE = 2, /* the command line is wrong */
-	VM_END_PANIC = 3, /* the guest's kernel panicked */
-	VM_END_CRASH = 4, /* a vCPU cannot go on: triple fault, emulation failure, unknown exit */
+	VM_END_OK = 0,      /* the guest powered off or rebooted, or the user quit */
+	VM_END_ERROR = 1,   /* minivmm or the host failed */
+	VM_END_USAGE = 2,   /* the command line is wrong */
+	VM_END_PANIC = 3,   /* the guest's kernel panicked */
+	VM_END_CRASH = 4,   /* a vCPU cannot go on: triple fault, emulation failure, unknown exit */
+	VM_END_TIMEOUT = 5, /* --timeout is over */
 };
 
 /* What the machine asks of a device that was added to it. */
 struct vm_device_ops {
 	/* Adds the device's node to the tree; NULL where it has none. Errors stick to the tree. */
 	void (*describe)(void *ctx, struct dtb *tree);
+	/* Appends how the device stands, in lines for people; with `name`, only where the device is called so. NULL
+	 * where there is nothing to tell. Any thread. */
+	void (*report)(void *ctx, const char *name, struct text *out);
 	void (*destroy)(void *ctx);
 };
 
@@ -81,6 +95,8 @@ struct vm {
 	struct irqs irqs;
 	struct loop *loop;
 	struct terminal *terminal;
+	struct trace trace;
+	struct observer *observer; /* while vm_run() runs */
 	struct vm_boot boot;
 	struct vm_device devices[VM_DEVICES_MAX];
 	unsigned n_devices;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The inside of a virtio device: what virtio.c and a transport share. A device's own file never includes this.
+ * The inside of a virtio device: what the core's files and a transport share. A device's own file never includes this.
  *
  * `lock` guards everything below it. A transport takes it around each register access, the event loop around each
  * callback; so the device's functions run one at a time, and a reset waits for no thread.
@@ -24,6 +24,7 @@
 #define VIRTIO_ISR_CONFIG 0x2u
 
 struct loop_source;
+struct text;
 struct vm;
 
 enum virtio_notify { VIRTIO_NOTIFY_EXIT, VIRTIO_NOTIFY_IOEVENTFD };
@@ -85,9 +86,17 @@ void virtio_destroy(struct virtio_dev *dev);
 
 uint32_t virtio_offered(const struct virtio_dev *dev, uint32_t word);
 void virtio_accept(struct virtio_dev *dev, uint32_t word, uint32_t bits);
+/* Bit `bit` of feature words. */
+static inline bool virtio_bit(const uint32_t *words, unsigned bit)
+{
+	return words[bit / 32] & (1u << (bit % 32));
+}
+
 /* Feature bit `bit`, negotiated: FEATURES_OK is set. */
 bool virtio_negotiated(const struct virtio_dev *dev, unsigned bit);
 
+/* Sets the status as it is to be, and tells of the change. */
+void virtio_change_status(struct virtio_dev *dev, uint8_t status);
 /* A write of device status: 0 resets, else the bits that are legal now are taken (virtio 1.2, 2.1, 3.1.1). */
 void virtio_set_status(struct virtio_dev *dev, uint32_t value);
 
@@ -98,13 +107,29 @@ void virtio_config_write(struct virtio_dev *dev, size_t off, size_t len, uint64_
 /* The queue of that index, or NULL where there is none. */
 struct virtq *virtio_queue(struct virtio_dev *dev, uint32_t index);
 void virtio_queue_enable(struct virtio_dev *dev, uint32_t index);
+/* The ring is not touched again (virtio 1.2, 4.2.2.1). */
+void virtio_queue_disable(struct virtio_dev *dev, uint32_t index);
 void virtio_queue_reset(struct virtio_dev *dev, uint32_t index);
 
 /* True for a queue that is there and ready, of a driver that is up: one that a kick means. */
 bool virtio_queue_live(struct virtio_dev *dev, uint32_t index);
 
-/* The driver says that there are buffers in a queue. One that is absent or not live is ignored. */
-void virtio_kick(struct virtio_dev *dev, uint32_t index);
+/* The driver says that there are buffers in a queue. One that is absent or not live is ignored. `via`: see the event.
+ */
+void virtio_kick(struct virtio_dev *dev, uint32_t index, const char *via);
+/* The driver has seen these interrupts (virtio 1.2, 4.2.2). */
+void virtio_acknowledge(struct virtio_dev *dev, uint32_t bits);
+/* Around each call of a device's function: a share of work for it, and the notifications that it owes. */
+void virtio_enter(struct virtio_dev *dev);
+void virtio_leave(struct virtio_dev *dev);
+/* What the driver does wrong is told, and has no effect. */
+void virtio_ignore(struct virtio_dev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Interrupts the driver for `bit` of InterruptStatus. */
+void virtio_interrupt(struct virtio_dev *dev, uint32_t bit);
+
+/* How the device and its queues stand, in lines for people. Takes the lock. */
+void virtio_report(struct virtio_dev *dev, struct text *out);
+
 /* The loop's function for dev->timer. Takes the lock. */
 void virtio_timer_expired(void *dev, uint64_t expirations);
 /* The loop's function for dev->again_fd: goes on with queues that had more work than one kick may do. Takes the lock.

@@ -75,6 +75,16 @@ static const char *reg_name(uint64_t off)
 	}
 }
 
+static enum trace_type reg_type(uint64_t off)
+{
+	switch (off) {
+	case VIRTIO_MMIO_STATUS: return TRACE_STATUS;
+	case VIRTIO_MMIO_INTERRUPT_STATUS:
+	case VIRTIO_MMIO_INTERRUPT_ACK: return TRACE_ISR;
+	default: return TRACE_HEX;
+	}
+}
+
 static uint32_t register_read(struct virtio_mmio *mmio, uint64_t off)
 {
 	struct virtio_dev *dev = mmio->dev;
@@ -139,11 +149,11 @@ static void register_write(struct virtio_mmio *mmio, uint64_t off, uint32_t valu
 	case VIRTIO_MMIO_QUEUE_READY:
 		if (value & 1)
 			virtio_queue_enable(dev, mmio->queue_sel);
-		else if (vq)
-			vq->ready = false; /* the ring is not touched again (virtio 1.2, 4.2.2.1) */
+		else
+			virtio_queue_disable(dev, mmio->queue_sel);
 		break;
-	case VIRTIO_MMIO_QUEUE_NOTIFY: virtio_kick(dev, value); break;
-	case VIRTIO_MMIO_INTERRUPT_ACK: dev->isr &= ~value; break;
+	case VIRTIO_MMIO_QUEUE_NOTIFY: virtio_kick(dev, value, "exit"); break;
+	case VIRTIO_MMIO_INTERRUPT_ACK: virtio_acknowledge(dev, value); break;
 	case VIRTIO_MMIO_STATUS:
 		virtio_set_status(dev, value);
 		if (value == 0)
@@ -189,7 +199,13 @@ static void window_write(void *ctx, uint64_t off, unsigned len, uint64_t value)
 	pthread_mutex_unlock(&mmio->dev->lock);
 }
 
-static const struct bus_ops window_ops = { .read = window_read, .write = window_write, .reg_name = reg_name };
+static const struct bus_ops window_ops = {
+	.read = window_read,
+	.write = window_write,
+	.reg_name = reg_name,
+	.reg_type = reg_type,
+	.doorbell = VIRTIO_MMIO_QUEUE_NOTIFY,
+};
 
 static void on_kick(void *ctx, uint32_t events)
 {
@@ -203,7 +219,7 @@ static void on_kick(void *ctx, uint32_t events)
 	/* Not a word where the queue is not live: the driver may have kicked before its own reset, which got here
 	 * first. */
 	if (virtio_queue_live(kick->mmio->dev, kick->queue))
-		virtio_kick(kick->mmio->dev, kick->queue);
+		virtio_kick(kick->mmio->dev, kick->queue, "ioeventfd");
 	pthread_mutex_unlock(&kick->mmio->dev->lock);
 }
 
@@ -249,7 +265,17 @@ static void mmio_destroy(void *ctx)
 	free(mmio);
 }
 
-static const struct vm_device_ops mmio_ops = { .describe = mmio_describe, .destroy = mmio_destroy };
+static void mmio_report(void *ctx, const char *name, struct text *out)
+{
+	const struct virtio_mmio *mmio = ctx;
+
+	if (!name || name == mmio->dev->name)
+		virtio_report(mmio->dev, out);
+}
+
+static const struct vm_device_ops mmio_ops = { .describe = mmio_describe,
+					       .report = mmio_report,
+					       .destroy = mmio_destroy };
 
 static int out_of(struct virtio_dev *dev, int err, const char *what)
 {

@@ -3,41 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "devices/virtio/virtio.h"
 #include "vmm/log.h"
+#include "vmm/number.h"
 
 #define VALUE_MAX 64 /* characters; every value of ours is a word or a number */
-
-/* Units of a duration, in nanoseconds. */
-static const struct {
-	const char *suffix;
-	uint64_t ns;
-} units[] = { { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { "m", 60000000000 } };
-
-/* Decimal or 0x digits at the start of `text`; *end behind them. False where there are none or too many. */
-static bool parse_digits(const char *text, char **end, uint64_t *value)
-{
-	errno = 0;
-	if (*text < '0' || *text > '9') /* strtoull would take a sign or spaces */
-		return false;
-	*value = strtoull(text, end, strncmp(text, "0x", 2) == 0 ? 16 : 10);
-	return errno == 0;
-}
-
-static bool parse_duration(const char *text, uint64_t *ns)
-{
-	char *end;
-
-	if (!parse_digits(text, &end, ns))
-		return false;
-	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(end, units[i].suffix) == 0)
-			return !__builtin_mul_overflow(*ns, units[i].ns, ns);
-	return false;
-}
 
 /* What a value must look like, for messages and help. */
 static void describe_values(const struct option_desc *desc, char *out, size_t size)
@@ -67,7 +39,6 @@ static bool set_value(const struct option_desc *desc, void *target, const char *
 {
 	void *field = (char *)target + desc->offset;
 	uint64_t number;
-	char *end;
 
 	switch (desc->type) {
 	case OPTION_BOOL:
@@ -84,11 +55,11 @@ static bool set_value(const struct option_desc *desc, void *target, const char *
 		}
 		return false;
 	case OPTION_DURATION:
-		if (!parse_duration(text, &number))
+		if (!number_duration(text, &number))
 			return false;
 		break;
 	default:
-		if (!parse_digits(text, &end, &number) || *end)
+		if (!number_parse(text, desc->min, desc->max, &number))
 			return false;
 		if (desc->type == OPTION_POW2 && (number == 0 || (number & (number - 1))))
 			return false;

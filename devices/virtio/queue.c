@@ -57,7 +57,9 @@ int virtq_init(struct virtq *vq, const struct memory *memory, uint32_t num_max)
 	vq->num_max = num_max;
 	vq->iov = calloc(num_max, sizeof(*vq->iov));
 	vq->out = calloc(num_max, sizeof(*vq->out));
-	if (vq->iov && vq->out)
+	/* a table's worth, and an indirect one's; never less than the flight recorder copies */
+	vq->seen = calloc(2ull * num_max + TRACE_RECORD_DESCS, sizeof(*vq->seen));
+	if (vq->iov && vq->out && vq->seen)
 		return 0;
 	virtq_release(vq);
 	return -ENOMEM;
@@ -67,15 +69,20 @@ void virtq_release(struct virtq *vq)
 {
 	free(vq->iov);
 	free(vq->out);
+	free(vq->seen);
 	vq->iov = NULL;
 	vq->out = NULL;
+	vq->seen = NULL;
 }
 
 void virtq_reset(struct virtq *vq)
 {
-	struct virtq fresh = {
-		.memory = vq->memory, .num_max = vq->num_max, .iov = vq->iov, .out = vq->out, .session = vq->session
-	};
+	struct virtq fresh = { .memory = vq->memory,
+			       .num_max = vq->num_max,
+			       .iov = vq->iov,
+			       .out = vq->out,
+			       .seen = vq->seen,
+			       .session = vq->session };
 
 	memset(vq->out, 0, vq->num_max * sizeof(*vq->out));
 	*vq = fresh;
@@ -235,6 +242,7 @@ static const char *walk_chain(struct virtq *vq, struct virtio_chain *chain)
 	struct walk walk = { .table = vq->desc, .table_size = vq->num, .index = chain->head };
 	const char *rule;
 
+	vq->n_seen = 0;
 	for (;;) {
 		struct desc desc;
 
@@ -246,6 +254,10 @@ static const char *walk_chain(struct virtq *vq, struct virtio_chain *chain)
 		memcpy(&desc, &walk.table[walk.index], sizeof(desc));
 		/* the compiler must not read the guest's memory again where it could use the copy */
 		__asm__ volatile("" ::: "memory");
+		vq->seen[vq->n_seen++] = (struct trace_desc){ .addr = le64_get(desc.addr),
+							      .len = le32_get(desc.len),
+							      .flags = le16_get(desc.flags),
+							      .next = le16_get(desc.next) };
 
 		if (le16_get(desc.flags) & VRING_DESC_F_INDIRECT) {
 			rule = walk_enter_indirect(vq, &walk, &desc);
@@ -298,7 +310,7 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 	*rule = walk_chain(vq, chain);
 	if (*rule)
 		return -1;
-	vq->out[head] = true;
+	vq->out[head] = arch_cycles();
 	vq->last_avail++;
 	vq->popped++;
 	return 1;
@@ -306,84 +318,52 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 
 /* --- pushing ------------------------------------------------------------------------------------------------------ */
 
-void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len)
+bool virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t *len)
 {
 	struct used *used = vq->used;
 
 	if (!vq->ready || chain->session != vq->session || chain->head >= vq->num || !vq->out[chain->head])
-		return;
-	if (len > chain->writable_len) /* so it fits: len had 32 bits */
-		len = (uint32_t)chain->writable_len;
-	vq->out[chain->head] = false;
+		return false;
+	if (*len > chain->writable_len) /* so it fits: *len had 32 bits */
+		*len = (uint32_t)chain->writable_len;
+	vq->out[chain->head] = 0;
 	used->ring[vq->used_idx & (vq->num - 1)] = (struct used_elem){ .id = le32_from(chain->head),
-								       .len = le32_from(len) };
+								       .len = le32_from(*len) };
 	vq->used_idx++;
 	/* release: pairs with the driver's read barrier between reading used.idx and the entry (2.7.14) */
 	shared_store(&used->idx, vq->used_idx, __ATOMIC_RELEASE);
+	return true;
 }
 
-bool virtq_notify(struct virtq *vq)
+enum virtq_notice virtq_notify(struct virtq *vq, uint16_t *event)
 {
 	const struct avail *avail = vq->avail;
 	uint16_t new = vq->used_idx, old = vq->notified;
 
 	if (!vq->ready || new == old)
-		return false;
+		return VIRTQ_NOTHING_NEW;
 	vq->notified = new;
 	/* full: pairs with the driver's barrier between asking for notifications and its last look at used.idx (2.7.14)
 	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!vq->event_idx)
-		return !(shared_load(&avail->flags, __ATOMIC_RELAXED) & VRING_AVAIL_F_NO_INTERRUPT);
-
-	uint16_t event = shared_load(&avail->ring[vq->num], __ATOMIC_RELAXED);
-
+		return shared_load(&avail->flags, __ATOMIC_RELAXED) & VRING_AVAIL_F_NO_INTERRUPT ? VIRTQ_NO_INTERRUPT :
+												   VIRTQ_NOTIFY;
+	*event = shared_load(&avail->ring[vq->num], __ATOMIC_RELAXED);
 	/* did used.idx move past used_event, counted around the 16-bit ring (2.7.7.2)? */
-	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
+	return (uint16_t)(new - *event - 1) < (uint16_t)(new - old) ? VIRTQ_NOTIFY : VIRTQ_NOT_YET;
 }
 
-/* --- bytes of a chain --------------------------------------------------------------------------------------------- */
-
-/* The next stretch of at most `len` bytes in a list of iovecs, from (*at, *off) on; both move behind it. */
-static size_t next_stretch(const struct iovec *iov, unsigned n, unsigned *at, size_t *off, size_t len, uint8_t **where)
+void virtq_look(const struct virtq *vq, struct virtq_fields *fields)
 {
-	while (*at < n && *off == iov[*at].iov_len) {
-		++*at;
-		*off = 0;
-	}
-	if (*at == n)
-		return 0;
-	size_t here = iov[*at].iov_len - *off;
+	const struct avail *avail = vq->avail;
+	const struct used *used = vq->used;
 
-	if (here > len)
-		here = len;
-	*where = (uint8_t *)iov[*at].iov_base + *off;
-	*off += here;
-	return here;
-}
-
-size_t chain_read(struct virtio_chain *chain, void *to, size_t len)
-{
-	size_t done = 0, here;
-	uint8_t *where;
-
-	while (done < len && (here = next_stretch(chain->readable, chain->n_readable, &chain->read_at, &chain->read_off,
-						  len - done, &where))) {
-		memcpy((uint8_t *)to + done, where, here);
-		done += here;
-	}
-	return done;
-}
-
-size_t chain_write(struct virtio_chain *chain, const void *from, size_t len)
-{
-	size_t done = 0, here;
-	uint8_t *where;
-
-	while (done < len && (here = next_stretch(chain->writable, chain->n_writable, &chain->write_at,
-						  &chain->write_off, len - done, &where))) {
-		memcpy(where, (const uint8_t *)from + done, here);
-		done += here;
-	}
-	return done;
+	*fields = (struct virtq_fields){ 0 };
+	if (!vq->ready)
+		return;
+	fields->avail_flags = shared_load(&avail->flags, __ATOMIC_RELAXED);
+	fields->avail_idx = shared_load(&avail->idx, __ATOMIC_RELAXED);
+	fields->used_event = shared_load(&avail->ring[vq->num], __ATOMIC_RELAXED);
+	fields->avail_event = shared_load((const struct le16 *)&used->ring[vq->num], __ATOMIC_RELAXED);
 }

@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "devices/virtio/virtio.h"
+#include "vmm/trace.h"
 
 #define VIRTQ_SIZE_MAX 32768u
 #define VIRTQ_SHARE    256u /* chains that are popped in one call of the device, at most */
@@ -40,8 +41,11 @@ struct virtq {
 	unsigned popped;     /* since virtq_begin(): bounds the work of one kick */
 
 	struct iovec *iov; /* num_max: storage for the chain that was popped last */
-	bool *out;         /* num_max: heads that are popped and not yet pushed */
-	char rule[160];    /* the broken rule, in words; returned by pointer */
+	uint64_t *out; /* num_max: when a head was popped that is not yet pushed (arch_cycles()); 0: it is not out */
+	struct trace_desc
+		*seen; /* the descriptors of the chain that was popped last, n_seen of them, as they were read */
+	unsigned n_seen;
+	char rule[160]; /* the broken rule, in words; returned by pointer */
 };
 
 /* For a device under construction. 0 or -ENOMEM. */
@@ -62,10 +66,26 @@ void virtq_begin(struct virtq *vq);
 int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule);
 /* True where the share was used up: the ring has to be looked at again. */
 bool virtq_has_more(const struct virtq *vq);
-/* Fills the next used entry. A chain that is not out, or more bytes than are writable, is the device's mistake:
- * ignored, cut. */
-void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len);
-/* Once after pushes: true where the driver wants a used buffer notification for them (virtio 1.2, 2.7.7.2). */
-bool virtq_notify(struct virtq *vq);
+/*
+ * Fills the next used entry. A chain that is not out, or more bytes than are writable, is the device's mistake: ignored
+ * (false), cut (*len).
+ */
+bool virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t *len);
+
+/* Once after pushes: whether the driver wants a used buffer notification for them (virtio 1.2, 2.7.7.2). */
+enum virtq_notice {
+	VIRTQ_NOTHING_NEW,
+	VIRTQ_NOTIFY,
+	VIRTQ_NO_INTERRUPT, /* avail.flags says no */
+	VIRTQ_NOT_YET,      /* used_event, which is *event, was not passed */
+};
+enum virtq_notice virtq_notify(struct virtq *vq, uint16_t *event);
+
+/* What the ring's shared fields say at the moment, for people; all 0 where it is not ready. */
+struct virtq_fields {
+	uint16_t avail_flags, avail_idx, used_event; /* the driver's */
+	uint16_t avail_event;                        /* ours */
+};
+void virtq_look(const struct virtq *vq, struct virtq_fields *fields);
 
 #endif

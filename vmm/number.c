@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/number.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *suffix;
+	uint64_t ns;
+} units[] = { { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { "m", 60000000000 } };
+
+bool number_digits(const char *text, char **end, uint64_t *value)
+{
+	errno = 0;
+	if (*text < '0' || *text > '9') /* strtoull would take a sign or spaces */
+		return false;
+	*value = strtoull(text, end, 10);
+	return errno == 0;
+}
+
+bool number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+	bool is_hex = strncmp(text, "0x", 2) == 0 && text[2];
+	uint64_t number;
+	char *end;
+
+	errno = 0;
+	if (is_hex)
+		number = strtoull(text + 2, &end, 16);
+	else if (!number_digits(text, &end, &number))
+		return false;
+	/* no sign and no space behind 0x either: the first character is a digit of a number that has one */
+	if (errno || *end || (is_hex && !isxdigit((unsigned char)text[2])) || number < min || number > max)
+		return false;
+	*value = number;
+	return true;
+}
+
+bool number_duration(const char *text, uint64_t *ns)
+{
+	char *end;
+
+	if (!number_digits(text, &end, ns))
+		return false;
+	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(end, units[i].suffix) == 0)
+			return !__builtin_mul_overflow(*ns, units[i].ns, ns);
+	return false;
+}

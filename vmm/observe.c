@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/observe.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "vmm/file.h"
+#include "vmm/log.h"
+#include "vmm/loop.h"
+#include "vmm/trace/file.h"
+#include "vmm/trace/recorder.h"
+#include "vmm/trace/stats_show.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+
+struct observer {
+	struct vm *vm;
+	struct stats_series *series; /* for the JSON */
+	bool json_failed;            /* said once */
+	struct loop_source *interval, *sampler;
+	int failure_fd; /* eventfd: a device failed */
+	struct loop_source *failure;
+	_Atomic(const char *) failed[VM_DEVICES_MAX]; /* names, in order of failing; each once */
+	unsigned shown;                               /* how many of them */
+};
+
+/* --- counts ------------------------------------------------------------------------------------------------------- */
+
+/* All vCPUs' counts in one, to be destroyed; NULL where there is no memory. */
+static struct stats *sum_up(const struct vm *vm)
+{
+	struct stats *sum = stats_create();
+
+	for (unsigned i = 0; sum && i < vm->config->cpus; i++)
+		stats_add(sum, vm->vcpus[i].stats);
+	return sum;
+}
+
+static void write_json(struct observer *observer, const struct text *json)
+{
+	const char *path = observer->vm->config->stats_file;
+	int err = json->failed ? -ENOMEM : file_replace(path, json->bytes, json->len);
+
+	if (err && !observer->json_failed)
+		log_error("--stats=%s: %s: the counts are not in it", path, strerror(-err));
+	observer->json_failed = err;
+}
+
+/* `exits`: how many there were; 0: as many as were counted, for the vCPUs run on. */
+static void show_counts(struct observer *observer, uint64_t exits)
+{
+	const struct vm_config *config = observer->vm->config;
+	struct stats *sum = sum_up(observer->vm);
+	struct text out = { 0 };
+
+	if (!sum)
+		return;
+	if (!exits)
+		exits = stats_sum(sum);
+	if (config->stats) {
+		stats_table(sum, exits, &out);
+		log_block("", out.bytes, out.len);
+		out.len = 0;
+	}
+	if (observer->series) {
+		uint64_t now = trace_now(&observer->vm->trace);
+
+		series_add(observer->series, sum, now, true);
+		stats_json(sum, exits, now, observer->series, &out);
+		write_json(observer, &out);
+	}
+	text_free(&out);
+	stats_destroy(sum);
+}
+
+void observe_now(struct observer *observer)
+{
+	if (observer->vm->vcpus[0].stats)
+		show_counts(observer, 0);
+	else
+		log_error("SIGUSR1: exits are not counted; start minivmm with --stats");
+}
+
+static void on_interval(void *ctx, uint64_t expirations)
+{
+	(void)expirations;
+	show_counts(ctx, 0);
+}
+
+static void on_sample(void *ctx, uint64_t expirations)
+{
+	struct observer *observer = ctx;
+	struct stats *sum = sum_up(observer->vm);
+
+	(void)expirations;
+	if (sum)
+		series_add(observer->series, sum, trace_now(&observer->vm->trace), false);
+	stats_destroy(sum);
+}
+
+static int start_counts(struct observer *observer)
+{
+	const struct vm *vm = observer->vm;
+	const struct vm_config *config = vm->config;
+	int err = 0;
+
+	if (!config->stats && !config->stats_file)
+		return 0;
+	for (unsigned i = 0; i < config->cpus; i++) {
+		vm->vcpus[i].stats = stats_create();
+		if (!vm->vcpus[i].stats)
+			return -ENOMEM;
+	}
+	if (config->stats_interval_ns) {
+		err = loop_add_timer(vm->loop, on_interval, observer, &observer->interval);
+		if (!err)
+			loop_set_timer(observer->interval, config->stats_interval_ns, config->stats_interval_ns);
+	}
+	if (err || !config->stats_file)
+		return err;
+	observer->series = calloc(1, sizeof(*observer->series));
+	err = observer->series ? loop_add_timer(vm->loop, on_sample, observer, &observer->sampler) : -ENOMEM;
+	if (err)
+		return err;
+	loop_set_timer(observer->sampler, SERIES_FIRST, SERIES_FIRST);
+	err = file_replace(config->stats_file, "", 0); /* now, not after an hour, is the time to find it impossible */
+	if (err)
+		log_error("--stats=%s: %s", config->stats_file, strerror(-err));
+	return err;
+}
+
+/* --- the flight recorder ------------------------------------------------------------------------------------------ */
+
+/* The events that are kept and how the devices stand; of one device where `name` is not NULL. */
+static void show_recorder(const struct vm *vm, const char *name)
+{
+	struct text events = { 0 }, out = { 0 };
+	unsigned n = vm->trace.recorder ? recorder_show(&vm->trace, name, &events) : 0;
+
+	if (vm->trace.recorder)
+		text_printf(&out, "flight recorder: the last %u events%s%s, times in seconds before now%s\n", n,
+			    name ? " of " : "", name ? name : "", vm->trace.n_files ? "" : " (--trace FILE keeps all)");
+	text_bytes(&out, events.bytes, events.len);
+	for (unsigned i = 0; i < vm->n_devices; i++)
+		if (vm->devices[i].ops->report)
+			vm->devices[i].ops->report(vm->devices[i].ctx, name, &out);
+	log_block("minivmm: ", out.bytes, out.len);
+	text_free(&events);
+	text_free(&out);
+}
+
+void observe_failure(struct observer *observer, const char *name)
+{
+	uint64_t one = 1;
+
+	for (unsigned i = 0; i < VM_DEVICES_MAX; i++) {
+		const char *empty = NULL;
+
+		if (atomic_compare_exchange_strong(&observer->failed[i], &empty, name)) {
+			ssize_t ignored = write(observer->failure_fd, &one, sizeof(one));
+
+			(void)ignored;
+			return;
+		}
+		if (empty == name)
+			return;
+	}
+}
+
+static void on_failure(void *ctx, uint32_t events)
+{
+	struct observer *observer = ctx;
+	uint64_t count;
+
+	(void)events;
+	if (read(observer->failure_fd, &count, sizeof(count)) < 0)
+		return;
+	while (observer->shown < VM_DEVICES_MAX && atomic_load(&observer->failed[observer->shown]))
+		show_recorder(observer->vm, atomic_load(&observer->failed[observer->shown++]));
+}
+
+/* --- from start to end -------------------------------------------------------------------------------------------- */
+
+static void observer_free(struct observer *observer)
+{
+	loop_del(observer->interval);
+	loop_del(observer->sampler);
+	loop_del(observer->failure);
+	if (observer->failure_fd >= 0)
+		close(observer->failure_fd);
+	free(observer->series);
+	free(observer);
+}
+
+static int start(struct observer *observer)
+{
+	struct vm *vm = observer->vm;
+	struct trace *trace = &vm->trace;
+
+	observer->failure_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (observer->failure_fd < 0)
+		return -errno;
+	int err = loop_add_fd(vm->loop, observer->failure_fd, EPOLLIN, on_failure, observer, &observer->failure);
+
+	if (!err)
+		err = start_counts(observer);
+	if (err)
+		return err;
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write(2), not our death */
+	for (unsigned i = 0; i < vm->config->n_traces && !err; i++) {
+		err = trace_file_open(&trace->files[i], vm->config->traces[i]);
+		trace->n_files += !err;
+	}
+	if (err)
+		return err;
+	trace->data_max = vm->config->trace_data;
+	trace->on = trace->recorder || trace->n_files;
+	TRACE(trace, start, NULL, trace->start_ns);
+	return 0;
+}
+
+int observe_start(struct observer **out, struct vm *vm)
+{
+	struct observer *observer = calloc(1, sizeof(*observer));
+	int err;
+
+	if (!observer)
+		return -ENOMEM;
+	observer->vm = vm;
+	observer->failure_fd = -1;
+	err = start(observer);
+	if (!err) {
+		*out = observer;
+		return 0;
+	}
+	while (vm->trace.n_files)
+		trace_file_discard(vm->trace.files[--vm->trace.n_files]);
+	observer_free(observer);
+	return err;
+}
+
+static bool is_accident(int status)
+{
+	return status == VM_END_PANIC || status == VM_END_CRASH || status == VM_END_TIMEOUT || status == 128 + SIGQUIT;
+}
+
+void observe_end(struct observer *observer, int status)
+{
+	if (!observer)
+		return;
+	struct vm *vm = observer->vm;
+	uint64_t exits = 0;
+
+	for (unsigned i = 0; i < vm->config->cpus; i++)
+		exits += vm->vcpus[i].exits;
+	TRACE(&vm->trace, end, NULL, status);
+	on_failure(observer, 0); /* where the loop had no time for it */
+	if (is_accident(status))
+		show_recorder(vm, NULL);
+	for (unsigned i = 0; i < vm->trace.n_files; i++)
+		trace_file_close(vm->trace.files[i]);
+	vm->trace.n_files = 0;
+	vm->trace.on = vm->trace.recorder;
+	if (vm->vcpus[0].stats)
+		show_counts(observer, exits);
+	observer_free(observer);
+}

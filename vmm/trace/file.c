@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vmm/trace/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/log.h"
+#include "vmm/trace/format.h"
+
+#define WAKE_NS     20000000    /* how long events wait for their thread, at most */
+#define BATCH       (64u << 10) /* bytes of text a write */
+#define STUCK_MS    1000        /* after the run: how long a reader that takes nothing is waited for */
+#define FORMAT_WORD ",format="
+
+/* An event in the ring; its descriptors and data follow, then padding to 8 bytes. */
+struct entry {
+	uint32_t size; /* bytes, all of it; 0: nothing more before the ring's end */
+	struct trace_event event;
+};
+
+struct trace_file {
+	const struct trace_format *format;
+	void *state;
+	char *path;
+	int fd;
+	bool is_regular;
+	pthread_t thread;
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t wake;
+	uint8_t *ring;
+	size_t head, used;    /* bytes: where the oldest entry is, and how much lies behind it */
+	uint64_t crowded_out; /* events that found no room since the last that did */
+	bool stopping;
+
+	/* the thread's own */
+	struct text text;
+	uint64_t in_text;       /* events in it */
+	off_t written;          /* bytes of whole lines in a plain file */
+	uint64_t lost, missing; /* events: lost on the way to the disk since the last write, and in all */
+	bool said;
+};
+
+/* --- the ring ----------------------------------------------------------------------------------------------------- */
+
+/* Room for `size` bytes in one piece, or NULL. Lock held. */
+static struct entry *ring_room(struct trace_file *file, size_t size)
+{
+	size_t tail = (file->head + file->used) % TRACE_FILE_RING;
+	size_t behind = TRACE_FILE_RING - tail; /* to the end of the ring */
+	size_t skip = behind < size ? behind : 0;
+
+	if (TRACE_FILE_RING - file->used < skip + size)
+		return NULL;
+	if (skip) {
+		((struct entry *)(file->ring + tail))->size = 0;
+		file->used += skip;
+		tail = 0;
+	}
+	file->used += size;
+	return (struct entry *)(file->ring + tail);
+}
+
+static bool ring_put(struct trace_file *file, const struct trace_event *event)
+{
+	size_t descs = event->n_descs * sizeof(*event->descs);
+	size_t size = (sizeof(struct entry) + descs + event->n_data + 7) & ~(size_t)7;
+	struct entry *entry = ring_room(file, size);
+	uint8_t *behind = (uint8_t *)(entry + 1);
+
+	if (!entry)
+		return false;
+	entry->size = (uint32_t)size;
+	entry->event = *event;
+	if (descs)
+		memcpy(behind, event->descs, descs);
+	if (event->n_data)
+		memcpy(behind + descs, event->data, event->n_data);
+	return true;
+}
+
+void trace_file_put(struct trace_file *file, const struct trace_event *event)
+{
+	pthread_mutex_lock(&file->lock);
+	bool was_low = file->used < BATCH;
+
+	if (file->crowded_out) {
+		struct trace_event dropped = {
+			.ns = event->ns, .kind = TRACE_dropped, .cpu = event->cpu, .args = { file->crowded_out }
+		};
+
+		if (ring_put(file, &dropped))
+			file->crowded_out = 0;
+	}
+	if (file->crowded_out || !ring_put(file, event))
+		file->crowded_out++;
+	if (was_low && file->used >= BATCH)
+		pthread_cond_signal(&file->wake); /* else the thread looks by itself, soon enough */
+	pthread_mutex_unlock(&file->lock);
+}
+
+/* --- the thread --------------------------------------------------------------------------------------------------- */
+
+/* Waits for a pipe's reader, for as long as the run goes on. */
+static bool writable(struct trace_file *file)
+{
+	struct pollfd fd = { .fd = file->fd, .events = POLLOUT };
+	int ready, waited = 0;
+	bool stopping;
+
+	do {
+		ready = poll(&fd, 1, 100);
+		pthread_mutex_lock(&file->lock);
+		stopping = file->stopping;
+		pthread_mutex_unlock(&file->lock);
+		waited += stopping ? 100 : 0;
+	} while (ready == 0 && waited < STUCK_MS);
+	return ready > 0;
+}
+
+/* All of the text, or -errno; a plain file then ends with the last whole line, as before. */
+static int write_text(struct trace_file *file)
+{
+	size_t done = 0;
+
+	while (done < file->text.len) {
+		if (!writable(file))
+			return -ETIMEDOUT;
+		ssize_t n = write(file->fd, file->text.bytes + done, file->text.len - done);
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0) {
+			int err = errno;
+
+			if (file->is_regular &&
+			    (ftruncate(file->fd, file->written) < 0 || lseek(file->fd, file->written, SEEK_SET) < 0))
+				err = errno;
+			return -err;
+		}
+		done += (size_t)n;
+	}
+	file->written += (off_t)done;
+	return 0;
+}
+
+static void flush(struct trace_file *file)
+{
+	int err = file->text.failed ? -ENOMEM : write_text(file);
+
+	if (err) {
+		file->lost += file->in_text;
+		file->missing += file->in_text;
+		if (!file->said)
+			log_error("--trace %s: %s: events are lost from here on, the guest goes on", file->path,
+				  err == -ETIMEDOUT ? "its reader takes nothing" : strerror(-err));
+		file->said = true;
+	}
+	file->text.len = 0;
+	file->text.failed = false;
+	file->in_text = 0;
+}
+
+static void append(struct trace_file *file, const struct trace_event *event)
+{
+	if (file->lost && file->in_text == 0) { /* what the last write took with it */
+		struct trace_event dropped = {
+			.ns = event->ns, .kind = TRACE_dropped, .cpu = -1, .args = { file->lost }
+		};
+
+		file->lost = 0;
+		file->format->event(file->state, &file->text, &dropped);
+	}
+	if (event->kind == TRACE_dropped)
+		file->missing += event->args[0];
+	file->format->event(file->state, &file->text, event);
+	file->in_text += event->kind == TRACE_dropped ? event->args[0] : 1;
+	if (file->text.len >= BATCH)
+		flush(file);
+}
+
+/* Takes some of the entries in the next `len` bytes of the ring; returns how many bytes they were. */
+static size_t take(struct trace_file *file, size_t at, size_t len)
+{
+	size_t taken = 0;
+
+	while (taken < len && taken < BATCH) {
+		const struct entry *entry = (const struct entry *)(file->ring + at);
+
+		if (entry->size == 0) {
+			taken += TRACE_FILE_RING - at;
+			at = 0;
+			continue;
+		}
+		struct trace_event event = entry->event;
+
+		event.descs = (const struct trace_desc *)(entry + 1);
+		event.data = (const uint8_t *)(event.descs + event.n_descs);
+		append(file, &event);
+		at = (at + entry->size) % TRACE_FILE_RING;
+		taken += entry->size;
+	}
+	return taken;
+}
+
+static void *file_thread(void *arg)
+{
+	struct trace_file *file = arg;
+
+	pthread_mutex_lock(&file->lock);
+	while (file->used || !file->stopping) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += WAKE_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (!file->stopping && file->used < BATCH)
+			pthread_cond_timedwait(&file->wake, &file->lock, &until);
+		size_t at = file->head, len = file->used;
+
+		pthread_mutex_unlock(&file->lock);
+		if (len) {
+			len = take(file, at, len);
+			flush(file);
+		}
+		pthread_mutex_lock(&file->lock);
+		file->head = (file->head + len) % TRACE_FILE_RING;
+		file->used -= len;
+	}
+	pthread_mutex_unlock(&file->lock);
+	if (file->format->end) {
+		file->format->end(file->state, &file->text);
+		flush(file);
+	}
+	return NULL;
+}
+
+/* --- open and close ----------------------------------------------------------------------------------------------- */
+
+static bool ends_with(const char *text, size_t len, const char *ending)
+{
+	size_t n = strlen(ending);
+
+	return len > n && memcmp(text + len - n, ending, n) == 0;
+}
+
+/* The format of a spec, and how much of it is the path. NULL with a message. */
+static const struct trace_format *find_format(const char *spec, size_t *path_len)
+{
+	const char *word = strstr(spec, FORMAT_WORD);
+
+	*path_len = word ? (size_t)(word - spec) : strlen(spec);
+	if (*path_len == 0 || (*path_len == 1 && *spec == '-')) {
+		log_error("--trace %s: takes a file's name; standard output is the guest's console", spec);
+		return NULL;
+	}
+	if (!word)
+		return ends_with(spec, *path_len, trace_timeline.ending) ? &trace_timeline : &trace_transcript;
+	word += strlen(FORMAT_WORD);
+	if (strcmp(word, trace_timeline.name) == 0)
+		return &trace_timeline;
+	if (strcmp(word, trace_transcript.name) == 0)
+		return &trace_transcript;
+	log_error("--trace %.*s: there is no format '%s'; there are %s and %s", (int)*path_len, spec, word,
+		  trace_transcript.name, trace_timeline.name);
+	return NULL;
+}
+
+int trace_file_check(const char *spec)
+{
+	size_t path_len;
+
+	return find_format(spec, &path_len) ? 0 : -EINVAL;
+}
+
+static void file_free(struct trace_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	if (file->ring != MAP_FAILED)
+		munmap(file->ring, TRACE_FILE_RING);
+	pthread_cond_destroy(&file->wake);
+	pthread_mutex_destroy(&file->lock);
+	text_free(&file->text);
+	free(file->state);
+	free(file->path);
+	free(file);
+}
+
+static int open_path(struct trace_file *file)
+{
+	struct stat st;
+
+	/* O_NONBLOCK: a pipe without a reader must not keep us here, nor one that is full later */
+	file->fd = open(file->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+	if (file->fd < 0 || fstat(file->fd, &st) < 0) {
+		int err = errno;
+
+		log_error("--trace %s: %s", file->path,
+			  err == ENXIO ? "nobody reads this FIFO: start its reader first" : strerror(err));
+		return -err;
+	}
+	file->is_regular = S_ISREG(st.st_mode);
+	return 0;
+}
+
+static int start_thread(struct trace_file *file)
+{
+	sigset_t all, old;
+
+	/* signals are the loop's */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	int err = pthread_create(&file->thread, NULL, file_thread, file);
+
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -err;
+}
+
+int trace_file_open(struct trace_file **out, const char *spec)
+{
+	size_t path_len;
+	const struct trace_format *format = find_format(spec, &path_len);
+	struct trace_file *file = format ? calloc(1, sizeof(*file)) : NULL;
+	pthread_condattr_t attr;
+	int err;
+
+	if (!file)
+		return format ? -ENOMEM : -EINVAL;
+	pthread_mutex_init(&file->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&file->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	file->fd = -1;
+	file->format = format;
+	file->path = strndup(spec, path_len);
+	file->state = calloc(1, format->state_size ? format->state_size : 1);
+	file->ring = mmap(NULL, TRACE_FILE_RING, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!file->path || !file->state || file->ring == MAP_FAILED) {
+		log_error("--trace %s: no memory", spec);
+		err = -ENOMEM;
+		goto fail;
+	}
+	err = open_path(file);
+	if (err)
+		goto fail;
+	if (format->begin)
+		format->begin(file->state, &file->text);
+	err = start_thread(file);
+	if (err) {
+		log_error("--trace %s: cannot start its thread: %s", file->path, strerror(-err));
+		if (file->is_regular)
+			unlink(file->path);
+		goto fail;
+	}
+	*out = file;
+	return 0;
+fail:
+	file_free(file);
+	return err;
+}
+
+static void stop_thread(struct trace_file *file)
+{
+	pthread_mutex_lock(&file->lock);
+	file->stopping = true;
+	pthread_cond_signal(&file->wake);
+	pthread_mutex_unlock(&file->lock);
+	pthread_join(file->thread, NULL);
+}
+
+void trace_file_close(struct trace_file *file)
+{
+	stop_thread(file);
+	file->missing += file->crowded_out;
+	if (file->missing)
+		log_error("--trace %s: %llu events are missing in it%s", file->path, (unsigned long long)file->missing,
+			  file->said ? "" : ": they came faster than they could be written");
+	file_free(file);
+}
+
+void trace_file_discard(struct trace_file *file)
+{
+	stop_thread(file);
+	if (file->is_regular)
+		unlink(file->path);
+	file_free(file);
+}
