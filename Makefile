@@ -10,7 +10,7 @@ Q := $(if $(filter 0,$(V)),@)
 say = @printf '  %-4s %s\n' '$(1)' '$(2)'
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror
-CPPFLAGS_ALL := -I. -D_GNU_SOURCE -DMINIVMM_VERSION='"$(VERSION)"'
+CPPFLAGS_ALL := -I. -D_GNU_SOURCE -DMINIVMM_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(WARN) -pthread -fno-common $(CFLAGS)
 
 SRCS := $(wildcard vmm/*.c vmm/trace/*.c vmm/arch/x86/*.c devices/*.c devices/virtio/*.c devices/backend/*.c dtb/*.c)
@@ -29,7 +29,7 @@ run: | setup
 
 # Everything that has to hold, from nothing. The directories are those of the tests themselves.
 test: | setup
-	@$(MAKE) --no-print-directory minivmm guest unit-tests payloads
+	@$(MAKE) --no-print-directory minivmm guest unit-tests payloads count-programs
 	@$(MAKE) --no-print-directory check-asan
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/cli tests/payload tests/linux
 
@@ -60,7 +60,7 @@ UNIT_TESTS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
 $(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -lcmocka
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -lcmocka -ljansson
 
 unit-tests: $(UNIT_TESTS)
 
@@ -96,7 +96,7 @@ payloads: $(PAYLOADS) $(BUILD)/probe.elf
 check-payload: minivmm payloads
 	prove tests/payload
 
-check-cli: minivmm payloads
+check-cli: minivmm payloads count-programs
 	prove tests/cli
 
 check-linux: minivmm guest
@@ -116,8 +116,22 @@ $(BENCH)/hello.elf: tests/bench/hello.S Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(PAYLOAD_LDFLAGS) -o $@ $<
 
+# The unit tests' driver and one exit, for callgrind; BUILD=$(UNTRACED) builds it once more without tracing.
+UNTRACED := $(BUILD)/untraced
+$(BENCH)/notify: $(BUILD)/obj/tests/bench/notify.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -lcmocka -ljansson
+
+count-programs: $(BENCH)/notify
+	@$(MAKE) --no-print-directory BUILD=$(UNTRACED) CPPFLAGS=-DTRACE_NONE $(UNTRACED)/tests/bench/notify
+
+count-notify: count-programs
+	tests/bench/notify.sh $(BENCH)/notify $(UNTRACED)/tests/bench/notify
+
 bench: minivmm $(BENCH)/start $(BENCH)/floor $(BENCH)/hello.elf
 	$(BENCH)/start ./minivmm $(BENCH)/hello.elf $(BENCH)/floor
+	@$(MAKE) --no-print-directory count-notify
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -148,6 +162,6 @@ help:
 	@echo 'V=1 shows commands; CC=clang works; KVM=direct|box says where guests run'
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/tests minivmm
+	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/untraced $(BUILD)/tests minivmm
 
-.PHONY: all run test setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload bench format lint clean
+.PHONY: all run test setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload bench count-programs count-notify format lint clean

@@ -43,21 +43,27 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t addr, unsigned 
 	return NULL;
 }
 
-/* Reads are told with their answer, writes before the device acts on them: what it does comes behind. */
-static void tell(const struct bus *bus, const struct bus_range *range, uint64_t addr, unsigned len, int is_write,
-		 uint64_t value)
-{
-	bool record = !range || !range->ops->chatty;
-	const char *name = range ? range->name : NULL;
+/* An access, told as the event of its bus. Its fields are looked up only where somebody listens. */
+#define TELL(bus, direction, range, addr, len, value)                                                                  \
+	do {                                                                                                           \
+		if (!(bus)->trace)                                                                                     \
+			break;                                                                                         \
+		if ((bus)->is_pio)                                                                                     \
+			TRACE_WHERE(is_recorded(range), (bus)->trace, pio_##direction, range_name(range), range, addr, \
+				    len, value);                                                                       \
+		else                                                                                                   \
+			TRACE_WHERE(is_recorded(range), (bus)->trace, mmio_##direction, range_name(range), range,      \
+				    addr, len, value);                                                                 \
+	} while (0)
 
-	if (bus->is_pio && is_write)
-		TRACE_WHERE(record, bus->trace, pio_write, name, range, addr, len, value);
-	else if (bus->is_pio)
-		TRACE_WHERE(record, bus->trace, pio_read, name, range, addr, len, value);
-	else if (is_write)
-		TRACE_WHERE(record, bus->trace, mmio_write, name, range, addr, len, value);
-	else
-		TRACE_WHERE(record, bus->trace, mmio_read, name, range, addr, len, value);
+static bool is_recorded(const struct bus_range *range)
+{
+	return !range || !range->ops->chatty;
+}
+
+static const char *range_name(const struct bus_range *range)
+{
+	return range ? range->name : NULL;
 }
 
 const struct bus_range *bus_access(const struct bus *bus, uint64_t addr, unsigned len, int is_write, void *data)
@@ -68,18 +74,15 @@ const struct bus_range *bus_access(const struct bus *bus, uint64_t addr, unsigne
 	/* KVM hands over bytes in guest order; minivmm's hosts are little-endian as its guests are. */
 	if (is_write) {
 		memcpy(&value, data, len);
-		if (bus->trace)
-			tell(bus, range, addr, len, is_write, value);
+		TELL(bus, write, range, addr, len, value); /* before: what the device does about it comes behind */
 		if (range)
 			range->ops->write(range->ctx, addr - range->base, len, value);
 	} else {
 		value = range ? range->ops->read(range->ctx, addr - range->base, len) : UINT64_MAX;
 		memcpy(data, &value, len);
-		if (bus->trace) {
-			value = 0;
-			memcpy(&value, data, len); /* no more than the vCPU sees */
-			tell(bus, range, addr, len, is_write, value);
-		}
+		value = 0;
+		memcpy(&value, data, len); /* no more than the vCPU sees */
+		TELL(bus, read, range, addr, len, value);
 	}
 	return range;
 }

@@ -21,14 +21,15 @@
 #include <stdio.h>
 #include <sys/uio.h>
 
-#if defined(__has_include) && !defined(TRACE_NONE)
+#if defined(__has_include)
 #if __has_include(<sys/sdt.h>)
 #include <sys/sdt.h>
-#define TRACE_PROBE(kind, dev, a, b, c, d, e) STAP_PROBE6(minivmm, kind, dev, a, b, c, d, e)
 #endif
 #endif
-#ifndef TRACE_PROBE
-#define TRACE_PROBE(kind, dev, a, b, c, d, e) ((void)0)
+#ifdef STAP_PROBE6
+#define TRACE_PROBE_(kind, dev, a, b, c, d, e) STAP_PROBE6(minivmm, kind, dev, a, b, c, d, e)
+#else
+#define TRACE_PROBE_(kind, dev, a, b, c, d, e) ((void)0)
 #endif
 
 #include "vmm/arch/cycles.h"
@@ -46,7 +47,7 @@ enum trace_type {
 	TRACE_STATUS,   /* device status (virtio 1.2, 2.1) */
 	TRACE_ISR,      /* InterruptStatus (virtio 1.2, 4.2.2) */
 	TRACE_FEATURES, /* feature bits 0 to 63 (virtio 1.2, 2.2, 6) */
-	TRACE_TEXT,     /* nothing in the arguments: the text that comes with the event */
+	TRACE_TEXT,     /* const char *, for the probe alone; sinks get the text that comes with the event */
 };
 
 struct trace_field {
@@ -155,7 +156,7 @@ struct trace_record {
 	uint64_t args[TRACE_ARGS_MAX];
 	uint16_t kind;
 	int16_t cpu;
-	uint32_t seq; /* 1 + the event's number, or 0 while it is being written */
+	uint32_t seq; /* 1 + the event's number, once it is written */
 	union {
 		struct trace_desc descs[TRACE_RECORD_DESCS];
 		char text[TRACE_RECORD_DESCS * sizeof(struct trace_desc)]; /* NUL at the end */
@@ -167,7 +168,7 @@ _Static_assert(sizeof(struct trace_record) == 128, "two cache lines");
 struct trace_file;
 
 struct trace {
-	bool on;       /* somebody listens: the recorder or a file */
+	bool on;       /* the recorder or a file; without either no event is emitted, to a probe neither */
 	bool recorder; /* set before the run, as is all below but `next` */
 	unsigned n_files;
 	struct trace_file *files[TRACE_FILES_MAX];
@@ -212,8 +213,7 @@ static inline __attribute__((always_inline)) struct trace_record *trace_record_b
 	uint32_t number = __atomic_fetch_add(&trace->next, 1, __ATOMIC_RELAXED);
 	struct trace_record *record = &trace->records[number % TRACE_RECORDS];
 
-	TRACE_PUT_(record->seq, 0);
-	__atomic_thread_fence(__ATOMIC_RELEASE); /* pairs with the reader's second look at seq */
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* pairs with the reader's look at `next` */
 	TRACE_PUT_(record->cycles, arch_cycles());
 	TRACE_PUT_(record->dev, dev);
 	TRACE_PUT_(record->kind, (uint16_t)kind);
@@ -242,15 +242,14 @@ static inline __attribute__((always_inline)) void trace_emit(struct trace *trace
 							     const struct trace_extra *extra, uint64_t a, uint64_t b,
 							     uint64_t c, uint64_t d, uint64_t e)
 {
-	if (!trace->on)
-		return;
 	if (record && trace->recorder) {
 		uint32_t seq;
 		struct trace_record *slot = trace_record_begin(trace, &seq, kind, n, dev, a, b, c, d, e);
 
-		if (extra && extra->descs)
-			for (unsigned i = 0; i < 2 * TRACE_RECORD_DESCS; i++)
-				TRACE_PUT_(slot->words[i], ((const uint64_t *)extra->descs)[i]);
+		for (unsigned i = 0; extra && i < extra->n_descs && i < TRACE_RECORD_DESCS; i++) {
+			TRACE_PUT_(slot->words[2 * i], ((const uint64_t *)extra->descs)[2 * i]);
+			TRACE_PUT_(slot->words[2 * i + 1], ((const uint64_t *)extra->descs)[2 * i + 1]);
+		}
 		if (extra && extra->text)
 			trace_record_text(slot, extra->text);
 		trace_record_end(slot, seq);
@@ -260,16 +259,20 @@ static inline __attribute__((always_inline)) void trace_emit(struct trace *trace
 }
 
 #ifdef TRACE_NONE /* for "make bench": what the code costs without all this */
-#define TRACE_EMIT_(trace, record, kind, dev, extra, a, b, c, d, e, ...)                                          \
-	do {                                                                                                      \
-		(void)(trace), (void)(dev), (void)(extra), (void)(a), (void)(b), (void)(c), (void)(d), (void)(e); \
+#define TRACE_EMIT_(trace, record, kind, dev, extra, a, b, c, d, e, ...)                                               \
+	do {                                                                                                           \
+		(void)(trace), (void)(record), (void)(dev), (void)(extra), (void)(a), (void)(b), (void)(c), (void)(d), \
+			(void)(e);                                                                                     \
 	} while (0)
 #else
-#define TRACE_EMIT_(trace, record, kind, dev, extra, a, b, c, d, e, ...)                                          \
-	do {                                                                                                      \
-		TRACE_PROBE(kind, dev, a, b, c, d, e);                                                            \
-		trace_emit(trace, record, TRACE_##kind, TRACE_N_##kind, dev, extra, (uint64_t)(a), (uint64_t)(b), \
-			   (uint64_t)(c), (uint64_t)(d), (uint64_t)(e));                                          \
+/* With nothing on, an event is one look at that. */
+#define TRACE_EMIT_(trace, record, kind, dev, extra, a, b, c, d, e, ...)                                   \
+	do {                                                                                               \
+		if (__builtin_expect((trace)->on, 0)) {                                                    \
+			TRACE_PROBE_(kind, dev, a, b, c, d, e);                                            \
+			trace_emit(trace, record, TRACE_##kind, TRACE_N_##kind, dev, extra, (uint64_t)(a), \
+				   (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e));            \
+		}                                                                                          \
 	} while (0)
 #endif
 
@@ -278,7 +281,7 @@ static inline __attribute__((always_inline)) void trace_emit(struct trace *trace
 /* The same, past the recorder where `record` is false: what comes too often would leave room for nothing else there. */
 #define TRACE_WHERE(record, trace, kind, dev, ...) \
 	TRACE_EMIT_(trace, record, kind, dev, (struct trace_extra *)NULL, __VA_ARGS__, 0, 0, 0, 0, 0)
-/* With a const struct trace_extra *; its descs have TRACE_RECORD_DESCS entries at least. */
+/* With a const struct trace_extra *. */
 #define TRACE_WITH(trace, kind, dev, extra, ...) TRACE_EMIT_(trace, true, kind, dev, extra, __VA_ARGS__, 0, 0, 0, 0, 0)
 
 #endif

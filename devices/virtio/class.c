@@ -93,8 +93,13 @@ static int make_parts(struct virtio_dev *dev)
 {
 	int err = 0;
 
-	for (unsigned q = 0; q < dev->class->n_queues && !err; q++)
-		err = virtq_init(&dev->queues[q], &dev->vm->memory, (uint32_t)dev->settings.queue_size);
+	for (unsigned q = 0; q < dev->class->n_queues && !err; q++) {
+		struct virtq_owner owner = {
+			.memory = &dev->vm->memory, .trace = &dev->vm->trace, .dev = dev->name, .index = q
+		};
+
+		err = virtq_init(&dev->queues[q], &owner, (uint32_t)dev->settings.queue_size);
+	}
 	if (err)
 		return err;
 	dev->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

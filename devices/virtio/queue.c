@@ -50,15 +50,14 @@ static void shared_store(struct le16 *field, uint16_t value, int order)
 	__atomic_store_n(&field->raw, htole16(value), order);
 }
 
-int virtq_init(struct virtq *vq, const struct memory *memory, uint32_t num_max)
+int virtq_init(struct virtq *vq, const struct virtq_owner *owner, uint32_t num_max)
 {
 	memset(vq, 0, sizeof(*vq));
-	vq->memory = memory;
+	vq->owner = *owner;
 	vq->num_max = num_max;
 	vq->iov = calloc(num_max, sizeof(*vq->iov));
 	vq->out = calloc(num_max, sizeof(*vq->out));
-	/* a table's worth, and an indirect one's; never less than the flight recorder copies */
-	vq->seen = calloc(2ull * num_max + TRACE_RECORD_DESCS, sizeof(*vq->seen));
+	vq->seen = calloc(2ull * num_max, sizeof(*vq->seen)); /* a table's worth, and an indirect one's */
 	if (vq->iov && vq->out && vq->seen)
 		return 0;
 	virtq_release(vq);
@@ -77,7 +76,7 @@ void virtq_release(struct virtq *vq)
 
 void virtq_reset(struct virtq *vq)
 {
-	struct virtq fresh = { .memory = vq->memory,
+	struct virtq fresh = { .owner = vq->owner,
 			       .num_max = vq->num_max,
 			       .iov = vq->iov,
 			       .out = vq->out,
@@ -113,9 +112,9 @@ const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect)
 		return broken(vq, "ring at 0x%llx, 0x%llx, 0x%llx is not aligned to 16, 2, 4 (virtio 1.2, 2.7)",
 			      (unsigned long long)vq->desc_gpa, (unsigned long long)vq->avail_gpa,
 			      (unsigned long long)vq->used_gpa);
-	vq->desc = mem_ptr(vq->memory, vq->desc_gpa, num * sizeof(struct desc));
-	vq->avail = mem_ptr(vq->memory, vq->avail_gpa, avail_len);
-	vq->used = mem_ptr(vq->memory, vq->used_gpa, used_len);
+	vq->desc = mem_ptr(vq->owner.memory, vq->desc_gpa, num * sizeof(struct desc));
+	vq->avail = mem_ptr(vq->owner.memory, vq->avail_gpa, avail_len);
+	vq->used = mem_ptr(vq->owner.memory, vq->used_gpa, used_len);
 	if (!vq->desc || !vq->avail || !vq->used)
 		return broken(vq, "ring at 0x%llx, 0x%llx, 0x%llx is not in guest RAM (virtio 1.2, 2.7)",
 			      (unsigned long long)vq->desc_gpa, (unsigned long long)vq->avail_gpa,
@@ -193,7 +192,7 @@ static const char *walk_enter_indirect(struct virtq *vq, struct walk *walk, cons
 		return broken(vq, "a descriptor with both INDIRECT and NEXT (virtio 1.2, 2.7.5.3.1)");
 	if (len == 0 || len % sizeof(struct desc))
 		return broken(vq, "an indirect table of %u bytes, not a multiple of 16 (virtio 1.2, 2.7.5.3.2)", len);
-	walk->table = mem_ptr(vq->memory, le64_get(desc->addr), len);
+	walk->table = mem_ptr(vq->owner.memory, le64_get(desc->addr), len);
 	if (!walk->table)
 		return broken(vq, "an indirect table at 0x%llx, %u bytes, outside guest RAM (virtio 1.2, 2.7.5.3)",
 			      (unsigned long long)le64_get(desc->addr), len);
@@ -220,7 +219,7 @@ static const char *walk_add_buffer(struct virtq *vq, struct walk *walk, struct v
 		return broken(vq, "a chain of more than 2^32 bytes (virtio 1.2, 2.7.5.2)");
 	if (walk->n_iov == vq->num_max)
 		return broken(vq, "a chain of more than %u descriptors (virtio 1.2, 2.7.5.3.1)", vq->num_max);
-	void *host = mem_ptr(vq->memory, addr, len);
+	void *host = mem_ptr(vq->owner.memory, addr, len);
 
 	if (!host)
 		return broken(vq, "a buffer at 0x%llx, %u bytes, outside guest RAM (virtio 1.2, 2.7.5)",
@@ -313,45 +312,58 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 	vq->out[head] = arch_cycles();
 	vq->last_avail++;
 	vq->popped++;
+	TRACE_WITH(vq->owner.trace, pop, vq->owner.dev,
+		   (&(struct trace_extra){ .descs = vq->seen,
+					   .n_descs = vq->n_seen,
+					   .readable = chain->readable,
+					   .n_readable = chain->n_readable }),
+		   vq->owner.index, head, vq->n_seen, chain->readable_len, chain->writable_len);
 	return 1;
 }
 
 /* --- pushing ------------------------------------------------------------------------------------------------------ */
 
-bool virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t *len)
+void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len)
 {
 	struct used *used = vq->used;
 
 	if (!vq->ready || chain->session != vq->session || chain->head >= vq->num || !vq->out[chain->head])
-		return false;
-	if (*len > chain->writable_len) /* so it fits: *len had 32 bits */
-		*len = (uint32_t)chain->writable_len;
+		return;
+	if (len > chain->writable_len) /* so it fits: len had 32 bits */
+		len = (uint32_t)chain->writable_len;
 	vq->out[chain->head] = 0;
 	used->ring[vq->used_idx & (vq->num - 1)] = (struct used_elem){ .id = le32_from(chain->head),
-								       .len = le32_from(*len) };
+								       .len = le32_from(len) };
 	vq->used_idx++;
 	/* release: pairs with the driver's read barrier between reading used.idx and the entry (2.7.14) */
 	shared_store(&used->idx, vq->used_idx, __ATOMIC_RELEASE);
-	return true;
+	TRACE(vq->owner.trace, used, vq->owner.dev, vq->owner.index, chain->head, len, vq->used_idx);
 }
 
-enum virtq_notice virtq_notify(struct virtq *vq, uint16_t *event)
+bool virtq_notify(struct virtq *vq)
 {
 	const struct avail *avail = vq->avail;
 	uint16_t new = vq->used_idx, old = vq->notified;
 
 	if (!vq->ready || new == old)
-		return VIRTQ_NOTHING_NEW;
+		return false;
 	vq->notified = new;
 	/* full: pairs with the driver's barrier between asking for notifications and its last look at used.idx (2.7.14)
 	 */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!vq->event_idx)
-		return shared_load(&avail->flags, __ATOMIC_RELAXED) & VRING_AVAIL_F_NO_INTERRUPT ? VIRTQ_NO_INTERRUPT :
-												   VIRTQ_NOTIFY;
-	*event = shared_load(&avail->ring[vq->num], __ATOMIC_RELAXED);
+	if (!vq->event_idx) {
+		if (!(shared_load(&avail->flags, __ATOMIC_RELAXED) & VRING_AVAIL_F_NO_INTERRUPT))
+			return true;
+		TRACE(vq->owner.trace, suppressed, vq->owner.dev, vq->owner.index, "flags", 0, new);
+		return false;
+	}
+	uint16_t event = shared_load(&avail->ring[vq->num], __ATOMIC_RELAXED);
+
 	/* did used.idx move past used_event, counted around the 16-bit ring (2.7.7.2)? */
-	return (uint16_t)(new - *event - 1) < (uint16_t)(new - old) ? VIRTQ_NOTIFY : VIRTQ_NOT_YET;
+	if ((uint16_t)(new - event - 1) < (uint16_t)(new - old))
+		return true;
+	TRACE(vq->owner.trace, suppressed, vq->owner.dev, vq->owner.index, "used_event", event, new);
+	return false;
 }
 
 void virtq_look(const struct virtq *vq, struct virtq_fields *fields)

@@ -20,8 +20,16 @@
 
 struct memory;
 
-struct virtq {
+/* What a queue is told of at its making, for as long as it lives. */
+struct virtq_owner {
 	const struct memory *memory;
+	struct trace *trace;
+	const char *dev; /* the device's name, for events */
+	uint32_t index;  /* the queue's number */
+};
+
+struct virtq {
+	struct virtq_owner owner;
 	uint32_t num_max; /* entries that the device offers */
 
 	/* What the driver wrote; frozen while ready (virtio 1.2, 4.2.2.2). */
@@ -49,7 +57,7 @@ struct virtq {
 };
 
 /* For a device under construction. 0 or -ENOMEM. */
-int virtq_init(struct virtq *vq, const struct memory *memory, uint32_t num_max);
+int virtq_init(struct virtq *vq, const struct virtq_owner *owner, uint32_t num_max);
 void virtq_release(struct virtq *vq);
 /* The state after a device reset or a queue reset (virtio 1.2, 2.6.1): nothing of the driver's is left. */
 void virtq_reset(struct virtq *vq);
@@ -66,20 +74,11 @@ void virtq_begin(struct virtq *vq);
 int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule);
 /* True where the share was used up: the ring has to be looked at again. */
 bool virtq_has_more(const struct virtq *vq);
-/*
- * Fills the next used entry. A chain that is not out, or more bytes than are writable, is the device's mistake: ignored
- * (false), cut (*len).
- */
-bool virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t *len);
-
-/* Once after pushes: whether the driver wants a used buffer notification for them (virtio 1.2, 2.7.7.2). */
-enum virtq_notice {
-	VIRTQ_NOTHING_NEW,
-	VIRTQ_NOTIFY,
-	VIRTQ_NO_INTERRUPT, /* avail.flags says no */
-	VIRTQ_NOT_YET,      /* used_event, which is *event, was not passed */
-};
-enum virtq_notice virtq_notify(struct virtq *vq, uint16_t *event);
+/* Fills the next used entry. A chain that is not out, or more bytes than are writable, is the device's mistake:
+ * ignored, cut. */
+void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len);
+/* Once after pushes: true where the driver wants a used buffer notification for them (virtio 1.2, 2.7.7.2). */
+bool virtq_notify(struct virtq *vq);
 
 /* What the ring's shared fields say at the moment, for people; all 0 where it is not ready. */
 struct virtq_fields {

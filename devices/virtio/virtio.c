@@ -57,7 +57,7 @@ void virtio_fail(struct virtio_dev *dev, const char *fmt, ...)
 	va_end(args);
 	/* with an allowance of its own: what a driver did wrong before must not hide what broke it */
 	log_guest(&dev->failures, dev->name, "the driver broke a rule: %s; the device needs a reset", rule);
-	TRACE_WITH(&dev->vm->trace, fail, dev->name, (&(struct trace_extra){ .text = rule }), 0);
+	TRACE_WITH(&dev->vm->trace, fail, dev->name, (&(struct trace_extra){ .text = rule }), rule);
 	virtio_change_status(dev, dev->status | VIRTIO_CONFIG_S_NEEDS_RESET);
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK) /* virtio 1.2, 2.1.2 */
 		virtio_interrupt(dev, VIRTIO_ISR_CONFIG);
@@ -73,7 +73,7 @@ void virtio_ignore(struct virtio_dev *dev, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(why, sizeof(why), fmt, args);
 	va_end(args);
-	TRACE_WITH(&dev->vm->trace, ignored, dev->name, (&(struct trace_extra){ .text = why }), 0);
+	TRACE_WITH(&dev->vm->trace, ignored, dev->name, (&(struct trace_extra){ .text = why }), why);
 	log_guest(&dev->log, dev->name, "%s", why);
 }
 
@@ -130,46 +130,23 @@ void virtio_error(struct virtio_dev *dev, const char *fmt, ...)
 
 int vq_pop(struct virtio_dev *dev, unsigned q, struct virtio_chain *chain)
 {
-	struct virtq *vq = &dev->queues[q];
 	const char *rule;
 
 	if (!virtio_driver_ok(dev))
 		return 0;
-	int popped = virtq_pop(vq, chain, &rule);
+	int popped = virtq_pop(&dev->queues[q], chain, &rule);
 
-	if (popped < 0)
+	if (popped < 0) {
 		virtio_fail(dev, "queue %u: %s", q, rule);
-	if (popped <= 0)
 		return 0;
-	struct trace_extra extra = {
-		.descs = vq->seen, .n_descs = vq->n_seen, .readable = chain->readable, .n_readable = chain->n_readable
-	};
-
-	TRACE_WITH(&dev->vm->trace, pop, dev->name, &extra, q, chain->head, vq->n_seen, chain->readable_len,
-		   chain->writable_len);
-	return 1;
+	}
+	return popped;
 }
 
 void vq_push(struct virtio_dev *dev, unsigned q, const struct virtio_chain *chain, uint32_t len)
 {
-	struct virtq *vq = &dev->queues[q];
-
-	if (virtio_driver_ok(dev) && virtq_push(vq, chain, &len))
-		TRACE(&dev->vm->trace, used, dev->name, q, chain->head, len, vq->used_idx);
-}
-
-/* Tells the driver of what queue q gave back since the last time, where it wants to hear it. */
-static void notify(struct virtio_dev *dev, unsigned q)
-{
-	struct virtq *vq = &dev->queues[q];
-	uint16_t event;
-
-	switch (virtq_notify(vq, &event)) {
-	case VIRTQ_NOTHING_NEW: break;
-	case VIRTQ_NOTIFY: virtio_interrupt(dev, VIRTIO_ISR_USED); break;
-	case VIRTQ_NO_INTERRUPT: TRACE(&dev->vm->trace, suppressed, dev->name, q, "flags", 0, vq->used_idx); break;
-	case VIRTQ_NOT_YET: TRACE(&dev->vm->trace, suppressed, dev->name, q, "used_event", event, vq->used_idx); break;
-	}
+	if (virtio_driver_ok(dev))
+		virtq_push(&dev->queues[q], chain, len);
 }
 
 /* Every call of a device's function is between these two. Each gives it a share of work on every queue ... */
@@ -188,7 +165,8 @@ void virtio_leave(struct virtio_dev *dev)
 	uint64_t one = 1;
 
 	for (unsigned q = 0; q < dev->class->n_queues && virtio_driver_ok(dev); q++) {
-		notify(dev, q);
+		if (virtq_notify(&dev->queues[q]))
+			virtio_interrupt(dev, VIRTIO_ISR_USED);
 		if (virtq_has_more(&dev->queues[q]))
 			dev->again_queues |= 1u << q;
 	}

@@ -19,7 +19,7 @@ double recorder_age(const struct recorder_clock *clock, uint64_t cycles)
 	return clock->seconds * (double)(int64_t)(clock->cycles - cycles);
 }
 
-/* Event `number` as it is in its slot. False where it is being written, or was overwritten. */
+/* Event `number` as it is in its slot. False where it is not written yet, or was overwritten. */
 static bool take(const struct trace *trace, uint32_t number, struct trace_record *copy)
 {
 	const struct trace_record *slot = &trace->records[number % TRACE_RECORDS];
@@ -35,9 +35,10 @@ static bool take(const struct trace *trace, uint32_t number, struct trace_record
 		copy->args[i] = GET(args[i]);
 	for (unsigned i = 0; i < 2 * TRACE_RECORD_DESCS; i++)
 		copy->words[i] = GET(words[i]);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE); /* pairs with the fence in trace_record_begin() */
-	return GET(seq) == number + 1;
 #undef GET
+	/* pairs with the fence in trace_record_begin(): whoever writes into this slot has taken a number before */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&trace->next, __ATOMIC_RELAXED) - number <= TRACE_RECORDS;
 }
 
 static void show_descs(struct text *out, const struct trace_event *event)
@@ -99,7 +100,7 @@ unsigned recorder_show(const struct trace *trace, const char *dev, struct text *
 	for (uint32_t number = end - TRACE_RECORDS; number != end; number++) {
 		struct trace_record copy;
 
-		/* a slot that was never written, or is being, has seq 0: no event's */
+		/* a slot that was never written has seq 0, which is no event's */
 		if (number + 1 == 0 || !take(trace, number, &copy) || (dev && copy.dev != dev))
 			continue;
 		show(&clock, &copy, out);
