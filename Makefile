@@ -151,6 +151,10 @@ lint:
 	clang-format --dry-run -Werror $(C_FILES)
 	shellcheck -x -P SCRIPTDIR -S warning -e SC2187,SC2054 $(wildcard scripts/*) tests/*.sh $(wildcard tests/*/*.t)
 
+# The manual of events is the list in vmm/trace.h, as minivmm itself tells it.
+docs: minivmm
+	./minivmm --trace help >docs/events.md
+
 help:
 	@echo 'make run           boot the guest: numbers, dmesg, exits'
 	@echo 'make test          all tests'
@@ -164,4 +168,4 @@ help:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/untraced $(BUILD)/tests minivmm
 
-.PHONY: all run test setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload bench count-programs count-notify format lint clean
+.PHONY: all run test docs setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload bench count-programs count-notify format lint clean

@@ -97,7 +97,7 @@ struct trace_field {
 	E(ignored, "the driver does what it may not; the device goes on as if it had not", {"why", TRACE_TEXT}) \
 	E(fail, "the driver broke a rule: the device does nothing until a reset", {"rule", TRACE_TEXT}) \
 	E(end, "the run ends with this status", {"status", TRACE_DEC}) \
-	E(dropped, "so many events are missing here", {"count", TRACE_DEC})
+	E(dropped, "so many events are missing here; no probe", {"count", TRACE_DEC})
 /* clang-format on */
 
 #define TRACE_ENUM_(kind, help, ...) TRACE_##kind,

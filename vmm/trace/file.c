@@ -8,24 +8,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "vmm/log.h"
 #include "vmm/trace/format.h"
+#include "vmm/trace/ring.h"
 
 #define WAKE_NS     20000000    /* how long events wait for their thread, at most */
 #define BATCH       (64u << 10) /* bytes of text a write */
 #define STUCK_MS    1000        /* after the run: how long a reader that takes nothing is waited for */
 #define FORMAT_WORD ",format="
-
-/* An event in the ring; its descriptors and data follow, then padding to 8 bytes. */
-struct entry {
-	uint32_t size; /* bytes, all of it; 0: nothing more before the ring's end */
-	struct trace_event event;
-};
 
 struct trace_file {
 	const struct trace_format *format;
@@ -37,9 +31,7 @@ struct trace_file {
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t wake;
-	uint8_t *ring;
-	size_t head, used;    /* bytes: where the oldest entry is, and how much lies behind it */
-	uint64_t crowded_out; /* events that found no room since the last that did */
+	struct ring ring;
 	bool stopping;
 
 	/* the thread's own */
@@ -47,63 +39,16 @@ struct trace_file {
 	uint64_t in_text;       /* events in it */
 	off_t written;          /* bytes of whole lines in a plain file */
 	uint64_t lost, missing; /* events: lost on the way to the disk since the last write, and in all */
-	bool said;
+	bool said, gone;
 };
-
-/* --- the ring ----------------------------------------------------------------------------------------------------- */
-
-/* Room for `size` bytes in one piece, or NULL. Lock held. */
-static struct entry *ring_room(struct trace_file *file, size_t size)
-{
-	size_t tail = (file->head + file->used) % TRACE_FILE_RING;
-	size_t behind = TRACE_FILE_RING - tail; /* to the end of the ring */
-	size_t skip = behind < size ? behind : 0;
-
-	if (TRACE_FILE_RING - file->used < skip + size)
-		return NULL;
-	if (skip) {
-		((struct entry *)(file->ring + tail))->size = 0;
-		file->used += skip;
-		tail = 0;
-	}
-	file->used += size;
-	return (struct entry *)(file->ring + tail);
-}
-
-static bool ring_put(struct trace_file *file, const struct trace_event *event)
-{
-	size_t descs = event->n_descs * sizeof(*event->descs);
-	size_t size = (sizeof(struct entry) + descs + event->n_data + 7) & ~(size_t)7;
-	struct entry *entry = ring_room(file, size);
-	uint8_t *behind = (uint8_t *)(entry + 1);
-
-	if (!entry)
-		return false;
-	entry->size = (uint32_t)size;
-	entry->event = *event;
-	if (descs)
-		memcpy(behind, event->descs, descs);
-	if (event->n_data)
-		memcpy(behind + descs, event->data, event->n_data);
-	return true;
-}
 
 void trace_file_put(struct trace_file *file, const struct trace_event *event)
 {
 	pthread_mutex_lock(&file->lock);
-	bool was_low = file->used < BATCH;
+	bool was_low = file->ring.used < BATCH;
 
-	if (file->crowded_out) {
-		struct trace_event dropped = {
-			.ns = event->ns, .kind = TRACE_dropped, .cpu = event->cpu, .args = { file->crowded_out }
-		};
-
-		if (ring_put(file, &dropped))
-			file->crowded_out = 0;
-	}
-	if (file->crowded_out || !ring_put(file, event))
-		file->crowded_out++;
-	if (was_low && file->used >= BATCH)
+	ring_put(&file->ring, event);
+	if (was_low && file->ring.used >= BATCH)
 		pthread_cond_signal(&file->wake); /* else the thread looks by itself, soon enough */
 	pthread_mutex_unlock(&file->lock);
 }
@@ -155,9 +100,11 @@ static int write_text(struct trace_file *file)
 
 static void flush(struct trace_file *file)
 {
-	int err = file->text.failed ? -ENOMEM : write_text(file);
+	int err = file->text.failed ? -ENOMEM : file->gone ? -EPIPE : write_text(file);
 
 	if (err) {
+		/* what is no plain file may have got a part of a line: nothing fits behind it */
+		file->gone |= !file->is_regular && file->text.len;
 		file->lost += file->in_text;
 		file->missing += file->in_text;
 		if (!file->said)
@@ -188,26 +135,15 @@ static void append(struct trace_file *file, const struct trace_event *event)
 		flush(file);
 }
 
-/* Takes some of the entries in the next `len` bytes of the ring; returns how many bytes they were. */
+/* Takes some of the events in the next `len` bytes of the ring; returns how many bytes they were. */
 static size_t take(struct trace_file *file, size_t at, size_t len)
 {
 	size_t taken = 0;
 
 	while (taken < len && taken < BATCH) {
-		const struct entry *entry = (const struct entry *)(file->ring + at);
+		struct trace_event event = ring_next(&file->ring, &at, &taken);
 
-		if (entry->size == 0) {
-			taken += TRACE_FILE_RING - at;
-			at = 0;
-			continue;
-		}
-		struct trace_event event = entry->event;
-
-		event.descs = (const struct trace_desc *)(entry + 1);
-		event.data = (const uint8_t *)(event.descs + event.n_descs);
 		append(file, &event);
-		at = (at + entry->size) % TRACE_FILE_RING;
-		taken += entry->size;
 	}
 	return taken;
 }
@@ -217,16 +153,16 @@ static void *file_thread(void *arg)
 	struct trace_file *file = arg;
 
 	pthread_mutex_lock(&file->lock);
-	while (file->used || !file->stopping) {
+	while (file->ring.used || !file->stopping) {
 		struct timespec until;
 
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += WAKE_NS;
 		until.tv_sec += until.tv_nsec / 1000000000;
 		until.tv_nsec %= 1000000000;
-		if (!file->stopping && file->used < BATCH)
+		if (!file->stopping && file->ring.used < BATCH)
 			pthread_cond_timedwait(&file->wake, &file->lock, &until);
-		size_t at = file->head, len = file->used;
+		size_t at = file->ring.head, len = file->ring.used;
 
 		pthread_mutex_unlock(&file->lock);
 		if (len) {
@@ -234,8 +170,7 @@ static void *file_thread(void *arg)
 			flush(file);
 		}
 		pthread_mutex_lock(&file->lock);
-		file->head = (file->head + len) % TRACE_FILE_RING;
-		file->used -= len;
+		ring_drop(&file->ring, len);
 	}
 	pthread_mutex_unlock(&file->lock);
 	if (file->format->end) {
@@ -287,8 +222,7 @@ static void file_free(struct trace_file *file)
 {
 	if (file->fd >= 0)
 		close(file->fd);
-	if (file->ring != MAP_FAILED)
-		munmap(file->ring, TRACE_FILE_RING);
+	ring_release(&file->ring);
 	pthread_cond_destroy(&file->wake);
 	pthread_mutex_destroy(&file->lock);
 	text_free(&file->text);
@@ -346,8 +280,7 @@ int trace_file_open(struct trace_file **out, const char *spec)
 	file->format = format;
 	file->path = strndup(spec, path_len);
 	file->state = calloc(1, format->state_size ? format->state_size : 1);
-	file->ring = mmap(NULL, TRACE_FILE_RING, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (!file->path || !file->state || file->ring == MAP_FAILED) {
+	if (!file->path || !file->state || ring_init(&file->ring) < 0) {
 		log_error("--trace %s: no memory", spec);
 		err = -ENOMEM;
 		goto fail;
@@ -383,7 +316,7 @@ static void stop_thread(struct trace_file *file)
 void trace_file_close(struct trace_file *file)
 {
 	stop_thread(file);
-	file->missing += file->crowded_out;
+	file->missing += file->ring.crowded_out;
 	if (file->missing)
 		log_error("--trace %s: %llu events are missing in it%s", file->path, (unsigned long long)file->missing,
 			  file->said ? "" : ": they came faster than they could be written");

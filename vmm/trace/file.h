@@ -9,11 +9,7 @@
 
 #include "vmm/trace.h"
 
-#define TRACE_FILE_RING (8u << 20) /* bytes; only what is used takes memory */
-
-/*
- * Creates the file that `spec` names, "FILE[,format=NAME]", and starts its thread. 0 or -errno, with a message.
- */
+/* Creates the file that `spec` names, "FILE[,format=NAME]", and starts its thread. 0 or -errno, with a message. */
 int trace_file_open(struct trace_file **file, const char *spec);
 /* Checks `spec` alone. 0 or -EINVAL, with a message. */
 int trace_file_check(const char *spec);

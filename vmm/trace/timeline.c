@@ -83,12 +83,13 @@ static void slice_end(struct text *out, unsigned tid, uint64_t ns)
 	text_str(out, "}");
 }
 
-static void name_track(struct text *out, unsigned tid, const char *name, unsigned number)
+/* "NAME", or "NAME N" where `number` is not negative. */
+static void name_track(struct text *out, unsigned tid, const char *name, int number)
 {
 	text_printf(out, ",\n{\"ph\":\"M\",\"pid\":1,\"tid\":%u,\"name\":\"thread_name\",\"args\":{\"name\":\"%s", tid,
 		    name);
-	if (number)
-		text_printf(out, " (%u)", number + 1);
+	if (number >= 0)
+		text_printf(out, " %d", number);
 	text_printf(
 		out,
 		"\"}},\n{\"ph\":\"M\",\"pid\":1,\"tid\":%u,\"name\":\"thread_sort_index\",\"args\":{\"sort_index\":%u}}",
@@ -130,7 +131,8 @@ static void on_enter(struct timeline *tl, struct text *out, const struct trace_e
 	if (left < tl->cpus[cpu].entered)
 		left = tl->cpus[cpu].entered;
 	if (!tl->cpus[cpu].named)
-		name_track(out, tid, "vCPU", 0), tl->cpus[cpu].named = true;
+		name_track(out, tid, "vCPU", event->cpu);
+	tl->cpus[cpu].named = true;
 	slice_begin(out, tid, tl->cpus[cpu].entered, "guest");
 	text_str(out, "guest\"}");
 	slice_end(out, tid, left);
@@ -176,7 +178,7 @@ static unsigned lane_take(struct timeline *tl, struct text *out, struct device *
 			continue;
 		lane->taken = true;
 		if (!lane->named)
-			name_track(out, lane_tid(tl, dev, i), dev->name, i);
+			name_track(out, lane_tid(tl, dev, i), dev->name, i ? (int)i + 1 : -1);
 		lane->named = true;
 		return i;
 	}

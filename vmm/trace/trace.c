@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "vmm/trace.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <time.h>
 
@@ -105,7 +106,8 @@ void trace_list(FILE *out)
 	for (unsigned i = 0; i < TRACE_KINDS; i++) {
 		const struct trace_kind_desc *kind = &trace_kinds[i];
 
-		fprintf(out, "\n## %s\n\n%s.\n", kind->name, kind->help);
+		fprintf(out, "\n## %s\n\n%c%s.\n", kind->name, toupper((unsigned char)kind->help[0]),
+			kind->help + 1);
 		for (unsigned f = 0; f < kind->n_fields && kind->fields[f].name; f++)
 			fprintf(out, "%s- `%s`: %s\n", f ? "" : "\n", kind->fields[f].name,
 				type_words(kind->fields[f].type));
