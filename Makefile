@@ -20,12 +20,14 @@ all: minivmm
 
 # --- the two commands ------------------------------------------------------------------------------------------------
 
-RUN_ARGS := --device test,delay=500ms,period=500ms --append 'quiet ticks=6 dmesg=16' --stats
+RUN_ARGS := --device test,delay=500ms,period=500ms --append 'quiet ticks=6 dmesg=16' --stats --stats=$(BUILD)/exits.json
 
-# Sets up, builds, boots: the numbers go round, then the guest's dmesg and the exits. The status is the guest's end.
+# Sets up, builds, boots: the numbers go round, then the guest's dmesg and the exits, which build/exits.svg draws. The
+# status is the guest's end.
 run: | setup
 	@$(MAKE) --no-print-directory minivmm guest
 	scripts/with-kvm ./minivmm --kernel $(BUILD)/bzImage $(RUN_ARGS)
+	@scripts/plot-exits $(BUILD)/exits.json -o $(BUILD)/exits.svg
 
 # Everything that has to hold, from nothing. The directories are those of the tests themselves.
 test: | setup
@@ -149,7 +151,7 @@ format:
 lint:
 	$(CPPCHECK) vmm devices dtb tests/bench
 	clang-format --dry-run -Werror $(C_FILES)
-	shellcheck -x -P SCRIPTDIR -S warning -e SC2187,SC2054 $(wildcard scripts/*) tests/*.sh $(wildcard tests/*/*.t)
+	shellcheck -x -P SCRIPTDIR -S warning -e SC2187,SC2054 $(filter-out %.awk %.bt,$(wildcard scripts/*)) tests/*.sh $(wildcard tests/*/*.t tests/*/*.sh)
 
 # The manual of events is the list in vmm/trace.h, as minivmm itself tells it.
 docs: minivmm
