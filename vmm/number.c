@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "vmm/number.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,17 +21,21 @@ bool number_digits(const char *text, char **end, uint64_t *value)
 
 bool number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *value)
 {
-	bool is_hex = strncmp(text, "0x", 2) == 0 && text[2];
 	uint64_t number;
 	char *end;
 
-	errno = 0;
-	if (is_hex)
-		number = strtoull(text + 2, &end, 16);
-	else if (!number_digits(text, &end, &number))
+	if (strncmp(text, "0x", 2) == 0) {
+		const char *digits = text + 2;
+
+		errno = 0;
+		number = strtoull(digits, &end, 16);
+		/* strtoull would take a sign, spaces, and one more 0x */
+		if (errno || end == digits || strspn(digits, "0123456789abcdefABCDEF") != strlen(digits))
+			return false;
+	} else if (!number_digits(text, &end, &number) || *end) {
 		return false;
-	/* no sign and no space behind 0x either: the first character is a digit of a number that has one */
-	if (errno || *end || (is_hex && !isxdigit((unsigned char)text[2])) || number < min || number > max)
+	}
+	if (number < min || number > max)
 		return false;
 	*value = number;
 	return true;

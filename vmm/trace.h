@@ -69,7 +69,7 @@ struct trace_field {
 	E(pio_read, "a vCPU reads an I/O port", TRACE_ACCESS) \
 	E(pio_write, "a vCPU writes an I/O port", TRACE_ACCESS) \
 	E(exit, "a vCPU leaves the guest for another reason", {"reason", TRACE_WORD}) \
-	E(enter, "the vCPU goes back to the guest: `ns` after it left it for `reason`", \
+	E(enter, "the vCPU goes back to the guest: `ns` after it left it for `reason` (0 where neither --stats nor --trace has the time taken)", \
 		{"ns", TRACE_NS}, {"reason", TRACE_WORD}, {"reg", TRACE_REG}, {"addr", TRACE_HEX}) \
 	E(status, "device status changes", {"old", TRACE_STATUS}, {"new", TRACE_STATUS}) \
 	E(features, "FEATURES_OK is set: what driver and device agreed on", {"bits", TRACE_FEATURES}) \
@@ -94,8 +94,8 @@ struct trace_field {
 		{"bits", TRACE_ISR}, {"left", TRACE_ISR}) \
 	E(config, "the device changes its configuration space", {"generation", TRACE_DEC}) \
 	E(tick, "the device's timer expires", {"expirations", TRACE_DEC}) \
-	E(ignored, "the driver does what it may not; the device goes on as if it had not", {"why", TRACE_TEXT}) \
-	E(fail, "the driver broke a rule: the device does nothing until a reset", {"rule", TRACE_TEXT}) \
+	E(ignored, "the driver does what it may not, or what has no effect; the device goes on as if it had not", {"why", TRACE_TEXT}) \
+	E(fail, "the driver broke a rule: the device does nothing until a reset; with `descs` where a chain was at fault, up to there", {"rule", TRACE_TEXT}) \
 	E(end, "the run ends with this status", {"status", TRACE_DEC}) \
 	E(dropped, "so many events are missing here; no probe", {"count", TRACE_DEC})
 /* clang-format on */
@@ -144,7 +144,7 @@ struct trace_event {
 /* --- emitting ----------------------------------------------------------------------------------------------------- */
 
 #define TRACE_RECORDS      1024u
-#define TRACE_RECORD_DESCS 4u
+#define TRACE_RECORD_DESCS 8u
 #define TRACE_FILES_MAX    4u
 #define TRACE_DATA_MAX     4096u /* bytes of a chain that --trace-data may ask for */
 #define TRACE_DATA_DEFAULT 16u
@@ -163,7 +163,7 @@ struct trace_record {
 		uint64_t words[2 * TRACE_RECORD_DESCS];
 	};
 };
-_Static_assert(sizeof(struct trace_record) == 128, "two cache lines");
+_Static_assert(sizeof(struct trace_record) == 192, "three cache lines");
 
 struct trace_file;
 
@@ -188,7 +188,7 @@ void trace_init(struct trace *trace, bool recorder);
 /* CLOCK_MONOTONIC in nanoseconds, less the machine's start. */
 uint64_t trace_now(const struct trace *trace);
 
-/* Hands an event to the files. `descs` and `readable` (of a chain) or `text`, else NULL. For the macros below. */
+/* What comes with an event, all optional: descriptors, a chain's readable part, or a text. */
 struct trace_extra {
 	const struct trace_desc *descs;
 	unsigned n_descs;
@@ -196,6 +196,7 @@ struct trace_extra {
 	unsigned n_readable;
 	const char *text;
 };
+/* Hands an event to the files. For the macros below. */
 void trace_feed(struct trace *trace, enum trace_kind kind, const char *dev, const struct trace_extra *extra, uint64_t a,
 		uint64_t b, uint64_t c, uint64_t d, uint64_t e);
 /* What comes with an event, into its slot. */

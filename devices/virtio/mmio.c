@@ -120,10 +120,14 @@ static void set_high(uint64_t *address, uint32_t value)
 }
 
 /* The registers of the selected queue, which are frozen while it is ready (virtio 1.2, 4.2.2.2). */
-static void queue_write(struct virtq *vq, uint64_t off, uint32_t value)
+static void queue_write(struct virtio_dev *dev, struct virtq *vq, uint64_t off, uint32_t value)
 {
-	if (!vq || vq->ready)
+	if (!vq || vq->ready) {
+		virtio_ignore_quietly(dev, vq ? "the queue's registers are fixed while QueueReady is 1 "
+						"(virtio 1.2, 4.2.2.2)" :
+						"QueueSel names no queue (virtio 1.2, 4.2.2)");
 		return;
+	}
 	switch (off) {
 	case VIRTIO_MMIO_QUEUE_NUM: vq->num = value; break;
 	case VIRTIO_MMIO_QUEUE_DESC_LOW: set_low(&vq->desc_gpa, value); break;
@@ -131,8 +135,7 @@ static void queue_write(struct virtq *vq, uint64_t off, uint32_t value)
 	case VIRTIO_MMIO_QUEUE_AVAIL_LOW: set_low(&vq->avail_gpa, value); break;
 	case VIRTIO_MMIO_QUEUE_AVAIL_HIGH: set_high(&vq->avail_gpa, value); break;
 	case VIRTIO_MMIO_QUEUE_USED_LOW: set_low(&vq->used_gpa, value); break;
-	case VIRTIO_MMIO_QUEUE_USED_HIGH: set_high(&vq->used_gpa, value); break;
-	default: break; /* undefined, or read-only */
+	default: set_high(&vq->used_gpa, value);
 	}
 }
 
@@ -163,7 +166,15 @@ static void register_write(struct virtio_mmio *mmio, uint64_t off, uint32_t valu
 		if (value & 1)
 			virtio_queue_reset(dev, mmio->queue_sel);
 		break;
-	default: queue_write(vq, off, value);
+	case VIRTIO_MMIO_SHM_SEL: break; /* there are no regions, whichever is selected */
+	case VIRTIO_MMIO_QUEUE_NUM:
+	case VIRTIO_MMIO_QUEUE_DESC_LOW:
+	case VIRTIO_MMIO_QUEUE_DESC_HIGH:
+	case VIRTIO_MMIO_QUEUE_AVAIL_LOW:
+	case VIRTIO_MMIO_QUEUE_AVAIL_HIGH:
+	case VIRTIO_MMIO_QUEUE_USED_LOW:
+	case VIRTIO_MMIO_QUEUE_USED_HIGH: queue_write(dev, vq, off, value); break;
+	default: virtio_ignore_quietly(dev, "a write to a register that is read-only or undefined (virtio 1.2, 4.2.2)");
 	}
 }
 
@@ -172,6 +183,8 @@ static bool is_control(uint64_t off, unsigned len)
 {
 	return off < VIRTIO_MMIO_CONFIG && len == 4 && off % 4 == 0;
 }
+
+static const char wrong_width[] = "a control register is 32 bits wide and accessed as a whole (virtio 1.2, 4.2.2.2)";
 
 static uint64_t window_read(void *ctx, uint64_t off, unsigned len)
 {
@@ -183,6 +196,8 @@ static uint64_t window_read(void *ctx, uint64_t off, unsigned len)
 		value = virtio_config_read(mmio->dev, off - VIRTIO_MMIO_CONFIG, len);
 	else if (is_control(off, len))
 		value = register_read(mmio, off);
+	else
+		virtio_ignore_quietly(mmio->dev, wrong_width);
 	pthread_mutex_unlock(&mmio->dev->lock);
 	return value;
 }
@@ -196,6 +211,8 @@ static void window_write(void *ctx, uint64_t off, unsigned len, uint64_t value)
 		virtio_config_write(mmio->dev, off - VIRTIO_MMIO_CONFIG, len, value);
 	else if (is_control(off, len))
 		register_write(mmio, off, (uint32_t)value);
+	else
+		virtio_ignore_quietly(mmio->dev, wrong_width);
 	pthread_mutex_unlock(&mmio->dev->lock);
 }
 
@@ -216,10 +233,14 @@ static void on_kick(void *ctx, uint32_t events)
 	if (read(kick->fd, &count, sizeof(count)) < 0)
 		return;
 	pthread_mutex_lock(&kick->mmio->dev->lock);
-	/* Not a word where the queue is not live: the driver may have kicked before its own reset, which got here
+	/* No message where the queue is not live: the driver may have kicked before its own reset, which got here
 	 * first. */
 	if (virtio_queue_live(kick->mmio->dev, kick->queue))
 		virtio_kick(kick->mmio->dev, kick->queue, "ioeventfd");
+	else
+		virtio_ignore_quietly(kick->mmio->dev,
+				      "a kick by ioeventfd of a queue that is not ready, or of a driver "
+				      "that is not up (virtio 1.2, 3.1.1)");
 	pthread_mutex_unlock(&kick->mmio->dev->lock);
 }
 

@@ -241,7 +241,6 @@ static const char *walk_chain(struct virtq *vq, struct virtio_chain *chain)
 	struct walk walk = { .table = vq->desc, .table_size = vq->num, .index = chain->head };
 	const char *rule;
 
-	vq->n_seen = 0;
 	for (;;) {
 		struct desc desc;
 
@@ -280,6 +279,7 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 {
 	const struct avail *avail = vq->avail;
 
+	vq->n_seen = 0;
 	if (!vq->ready || vq->popped == share(vq))
 		return 0;
 	uint16_t pending = avail_pending(vq);

@@ -38,8 +38,11 @@ void virtio_queue_enable(struct virtio_dev *dev, uint32_t index)
 {
 	struct virtq *vq = virtio_queue(dev, index);
 
-	if (!vq || vq->ready)
+	if (!vq || vq->ready) {
+		virtio_ignore_quietly(dev,
+				      vq ? "QueueReady is 1 already" : "QueueSel names no queue (virtio 1.2, 4.2.2)");
 		return;
+	}
 	const char *rule = virtq_enable(vq, virtio_bit(dev->accepted, VIRTIO_RING_F_EVENT_IDX),
 					virtio_bit(dev->accepted, VIRTIO_RING_F_INDIRECT_DESC));
 
@@ -64,11 +67,14 @@ void virtio_queue_reset(struct virtio_dev *dev, uint32_t index)
 {
 	struct virtq *vq = virtio_queue(dev, index);
 
-	if (vq && virtio_negotiated(dev, VIRTIO_F_RING_RESET)) {
-		virtq_reset(vq);
-		dev->again_queues &= ~(1u << index);
-		TRACE(&dev->vm->trace, queue_reset, dev->name, index);
+	if (!vq || !virtio_negotiated(dev, VIRTIO_F_RING_RESET)) {
+		virtio_ignore_quietly(dev, vq ? "QueueReset, but RING_RESET is not negotiated (virtio 1.2, 2.6.1)" :
+						"QueueSel names no queue (virtio 1.2, 4.2.2)");
+		return;
 	}
+	virtq_reset(vq);
+	dev->again_queues &= ~(1u << index);
+	TRACE(&dev->vm->trace, queue_reset, dev->name, index);
 }
 
 void virtio_change_status(struct virtio_dev *dev, uint8_t status)
@@ -132,7 +138,7 @@ static const char *illegal_step(uint8_t old, uint8_t new)
 	if ((new &VIRTIO_CONFIG_S_FEATURES_OK) && !(new &VIRTIO_CONFIG_S_DRIVER))
 		return "FEATURES_OK before DRIVER";
 	if ((new &VIRTIO_CONFIG_S_DRIVER_OK) && !(old & VIRTIO_CONFIG_S_FEATURES_OK))
-		return "DRIVER_OK before FEATURES_OK was read back";
+		return "DRIVER_OK before FEATURES_OK";
 	return NULL;
 }
 
@@ -186,8 +192,12 @@ void virtio_config_write(struct virtio_dev *dev, size_t off, size_t len, uint64_
 {
 	struct le64 bytes = le64_from(value);
 
-	if (!config_holds(dev, off, len) || !dev->class->config_write)
+	if (!config_holds(dev, off, len) || !dev->class->config_write) {
+		virtio_ignore_quietly(dev, dev->class->config_write ?
+						   "a write beyond the configuration space" :
+						   "a write to a configuration space that is read-only");
 		return;
+	}
 	virtio_enter(dev);
 	dev->class->config_write(dev, off, len, &bytes);
 	virtio_leave(dev);

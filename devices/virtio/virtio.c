@@ -45,24 +45,38 @@ void virtio_config_changed(struct virtio_dev *dev)
 		virtio_interrupt(dev, VIRTIO_ISR_CONFIG);
 }
 
-void virtio_fail(struct virtio_dev *dev, const char *fmt, ...)
+/* `vq`: whose last chain was at fault, or NULL. */
+static void fail(struct virtio_dev *dev, const struct virtq *vq, const char *rule)
 {
-	char rule[192];
-	va_list args;
-
 	if (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return;
-	va_start(args, fmt);
-	vsnprintf(rule, sizeof(rule), fmt, args);
-	va_end(args);
 	/* with an allowance of its own: what a driver did wrong before must not hide what broke it */
 	log_guest(&dev->failures, dev->name, "the driver broke a rule: %s; the device needs a reset", rule);
-	TRACE_WITH(&dev->vm->trace, fail, dev->name, (&(struct trace_extra){ .text = rule }), rule);
+	TRACE_WITH(
+		&dev->vm->trace, fail, dev->name,
+		(&(struct trace_extra){ .text = rule, .descs = vq ? vq->seen : NULL, .n_descs = vq ? vq->n_seen : 0 }),
+		rule);
 	virtio_change_status(dev, dev->status | VIRTIO_CONFIG_S_NEEDS_RESET);
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK) /* virtio 1.2, 2.1.2 */
 		virtio_interrupt(dev, VIRTIO_ISR_CONFIG);
 	if (dev->vm->observer)
 		observe_failure(dev->vm->observer, dev->name);
+}
+
+void virtio_fail(struct virtio_dev *dev, const char *fmt, ...)
+{
+	char rule[192];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(rule, sizeof(rule), fmt, args);
+	va_end(args);
+	fail(dev, NULL, rule);
+}
+
+void virtio_ignore_quietly(struct virtio_dev *dev, const char *why)
+{
+	TRACE_WITH(&dev->vm->trace, ignored, dev->name, (&(struct trace_extra){ .text = why }), why);
 }
 
 void virtio_ignore(struct virtio_dev *dev, const char *fmt, ...)
@@ -73,7 +87,7 @@ void virtio_ignore(struct virtio_dev *dev, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(why, sizeof(why), fmt, args);
 	va_end(args);
-	TRACE_WITH(&dev->vm->trace, ignored, dev->name, (&(struct trace_extra){ .text = why }), why);
+	virtio_ignore_quietly(dev, why);
 	log_guest(&dev->log, dev->name, "%s", why);
 }
 
@@ -137,7 +151,10 @@ int vq_pop(struct virtio_dev *dev, unsigned q, struct virtio_chain *chain)
 	int popped = virtq_pop(&dev->queues[q], chain, &rule);
 
 	if (popped < 0) {
-		virtio_fail(dev, "queue %u: %s", q, rule);
+		char text[192];
+
+		snprintf(text, sizeof(text), "queue %u: %s", q, rule);
+		fail(dev, &dev->queues[q], text);
 		return 0;
 	}
 	return popped;

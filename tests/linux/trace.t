@@ -56,7 +56,7 @@ is "$(grep -c 'lost [0-9]* events' "$DIR/numbers.err")" 0 '... and perf lost not
 is "$(jq .ioeventfd.exits "$S")" "$(jq -s 'map(select(.ev == "kick")) | length' "$T")" \
 	'an ioeventfd would save as many exits as there were kicks'
 is "$(jq -s 'map(select(.ev == "used")) | length' "$T")" "$n" 'one buffer is used for each number'
-like "$(jq -r 'select(.ev == "features") | .bits' "$T")" '^0\|.*VERSION_1' 'the features that Linux accepts'
+like "$(jq -r 'select(.ev == "features") | .bits' "$T")" '^bit0\|.*VERSION_1' 'the features that Linux accepts'
 is "$(jq -r -f tests/timeline.jq "$DIR/t.pftrace.json" | grep -v '^sums: ')" '' 'the timeline is sound'
 is "$(jq '[.[] | select(.ph == "B" and .name == "queue 0: kick to used")] | length' "$DIR/t.pftrace.json")" "$n" \
 	'... with one request a number'

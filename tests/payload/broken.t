@@ -102,11 +102,12 @@ for file in "$TMP"/tmp/*.jsonl; do
 		. as $e | $list[0][.ev] as $fields
 		| (($fields // {})
 			+ {t: ["number", true], ev: ["string", true], cpu: ["number", false], dev: ["string", false]}
-			+ if .ev == "pop" then {descs: ["array", true], data: ["string", true]} else {} end) as $may
+			+ if .ev == "pop" then {descs: ["array", true], data: ["string", true]}
+			elif .ev == "fail" then {descs: ["array", false]} else {} end) as $may
 		| select($fields == null or (keys - ($may | keys)) != []
 			or any($may | to_entries[]; .key as $k | .value as [$type, $must]
 				| if $e | has($k) then ($e[$k] | type) != $type else $must end)
-			or .ev == "pop" and any(.descs[]; map_values(type) != {addr: "string", len: "number", flags: "string"}))' \
+			or any(.descs[]?; map_values(type) != {addr: "string", len: "number", flags: "string"}))' \
 		"$file" >"$TMP/strange" 2>&1
 	is "$?:$(head -n 3 "$TMP/strange")" 0: "$name: events and fields are those of --trace help"
 done

@@ -36,9 +36,11 @@ struct trace_file {
 
 	/* the thread's own */
 	struct text text;
-	uint64_t in_text;       /* events in it */
-	off_t written;          /* bytes of whole lines in a plain file */
-	uint64_t lost, missing; /* events: lost on the way to the disk since the last write, and in all */
+	uint64_t in_text; /* events in it, */
+	uint64_t in_drop; /* and others that it says are missing */
+	off_t written;    /* bytes of whole lines in a plain file */
+	uint64_t lost;    /* events that are missing, and the file does not say so yet */
+	uint64_t told;    /* those of which it does */
 	bool said, gone;
 };
 
@@ -105,32 +107,39 @@ static void flush(struct trace_file *file)
 	if (err) {
 		/* what is no plain file may have got a part of a line: nothing fits behind it */
 		file->gone |= !file->is_regular && file->text.len;
-		file->lost += file->in_text;
-		file->missing += file->in_text;
+		file->lost += file->in_text + file->in_drop;
 		if (!file->said)
 			log_error("--trace %s: %s: events are lost from here on, the guest goes on", file->path,
 				  err == -ETIMEDOUT ? "its reader takes nothing" : strerror(-err));
 		file->said = true;
+	} else {
+		file->told += file->in_drop;
 	}
 	file->text.len = 0;
 	file->text.failed = false;
-	file->in_text = 0;
+	file->in_text = file->in_drop = 0;
+}
+
+static void append_dropped(struct trace_file *file, uint64_t ns, uint64_t count)
+{
+	struct trace_event dropped = { .ns = ns, .kind = TRACE_dropped, .cpu = -1, .args = { count } };
+
+	file->in_drop += count;
+	file->format->event(file->state, &file->text, &dropped);
 }
 
 static void append(struct trace_file *file, const struct trace_event *event)
 {
 	if (file->lost && file->in_text == 0) { /* what the last write took with it */
-		struct trace_event dropped = {
-			.ns = event->ns, .kind = TRACE_dropped, .cpu = -1, .args = { file->lost }
-		};
-
+		append_dropped(file, event->ns, file->lost);
 		file->lost = 0;
-		file->format->event(file->state, &file->text, &dropped);
 	}
-	if (event->kind == TRACE_dropped)
-		file->missing += event->args[0];
-	file->format->event(file->state, &file->text, event);
-	file->in_text += event->kind == TRACE_dropped ? event->args[0] : 1;
+	if (event->kind == TRACE_dropped) {
+		append_dropped(file, event->ns, event->args[0]);
+	} else {
+		file->in_text++;
+		file->format->event(file->state, &file->text, event);
+	}
 	if (file->text.len >= BATCH)
 		flush(file);
 }
@@ -173,10 +182,14 @@ static void *file_thread(void *arg)
 		ring_drop(&file->ring, len);
 	}
 	pthread_mutex_unlock(&file->lock);
-	if (file->format->end) {
-		file->format->end(file->state, &file->text);
-		flush(file);
+	file->lost += file->ring.crowded_out; /* nobody else is left to say so */
+	if (file->lost) {
+		append_dropped(file, file->ring.last_ns, file->lost);
+		file->lost = 0;
 	}
+	if (file->format->end)
+		file->format->end(file->state, &file->text);
+	flush(file);
 	return NULL;
 }
 
@@ -290,9 +303,12 @@ int trace_file_open(struct trace_file **out, const char *spec)
 		goto fail;
 	if (format->begin)
 		format->begin(file->state, &file->text);
-	err = start_thread(file);
+	err = write_text(file); /* what stands before all events can not be missing */
+	file->text.len = 0;
+	if (!err)
+		err = start_thread(file);
 	if (err) {
-		log_error("--trace %s: cannot start its thread: %s", file->path, strerror(-err));
+		log_error("--trace %s: cannot begin it: %s", file->path, strerror(-err));
 		if (file->is_regular)
 			unlink(file->path);
 		goto fail;
@@ -316,9 +332,10 @@ static void stop_thread(struct trace_file *file)
 void trace_file_close(struct trace_file *file)
 {
 	stop_thread(file);
-	file->missing += file->ring.crowded_out;
-	if (file->missing)
-		log_error("--trace %s: %llu events are missing in it%s", file->path, (unsigned long long)file->missing,
+	uint64_t missing = file->lost + file->told;
+
+	if (missing)
+		log_error("--trace %s: %llu events are missing in it%s", file->path, (unsigned long long)missing,
 			  file->said ? "" : ": they came faster than they could be written");
 	file_free(file);
 }

@@ -57,6 +57,7 @@ static bool put(struct ring *ring, const struct trace_event *event)
 		return false;
 	entry->size = (uint32_t)size;
 	entry->event = *event;
+	entry->event.ns = ring->last_ns;
 	if (descs)
 		memcpy(behind, event->descs, descs);
 	if (event->n_data)
@@ -66,10 +67,12 @@ static bool put(struct ring *ring, const struct trace_event *event)
 
 void ring_put(struct ring *ring, const struct trace_event *event)
 {
+	if (event->ns > ring->last_ns)
+		ring->last_ns = event->ns;
 	if (ring->crowded_out) {
-		struct trace_event dropped = {
-			.ns = event->ns, .kind = TRACE_dropped, .cpu = event->cpu, .args = { ring->crowded_out }
-		};
+		struct trace_event dropped = { .kind = TRACE_dropped,
+					       .cpu = event->cpu,
+					       .args = { ring->crowded_out } };
 
 		if (put(ring, &dropped))
 			ring->crowded_out = 0;

@@ -12,6 +12,7 @@ struct ring {
 	uint8_t *bytes;
 	size_t head, used;    /* where the oldest event is, and how much lies from there on */
 	uint64_t crowded_out; /* events that found no room since the last that did */
+	uint64_t last_ns;     /* of the last event: two threads may get here in another order than to the clock */
 };
 
 /* 0 or -ENOMEM. */
@@ -19,7 +20,7 @@ int ring_init(struct ring *ring);
 void ring_release(struct ring *ring);
 
 /* A copy of the event with its descriptors and data; where there is no room it is counted, and the count goes before
- * the next that finds some. */
+ * the next that finds some. Times do not go back. */
 void ring_put(struct ring *ring, const struct trace_event *event);
 
 /* The event at *at, which is `taken` behind the head: its pointers lead into the ring. Moves both behind it. */

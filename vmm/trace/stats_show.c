@@ -113,20 +113,32 @@ static void table_time(struct text *out, uint64_t ns)
 	text_printf(out, " %7.*f%-2s", unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value, units[unit]);
 }
 
-static void table_row(struct text *out, const struct stats_row *row, uint64_t total)
+static const char *device_of(const struct stats_key *key)
+{
+	return key->range ? key->range->name : key->addr ? "unclaimed" : "-";
+}
+
+static void reg_of(struct text *reg, const struct stats_key *key)
+{
+	if (key->range)
+		decode_reg(reg, key->range, key->addr);
+	else if (key->addr)
+		text_hex(reg, key->addr);
+}
+
+/* Columns that are as wide as what is in them. */
+struct widths {
+	int device, reg;
+};
+
+static void table_row(struct text *out, const struct stats_row *row, uint64_t total, struct widths widths)
 {
 	const struct stats_key *key = &row->key;
 	struct text reg = { 0 };
 
-	if (key->range)
-		decode_reg(&reg, key->range, key->addr);
-	else if (key->addr)
-		text_hex(&reg, key->addr);
-	text_printf(out, "%10llu %5.1f%%  %-11s  %-10s  %-17.*s", (unsigned long long)row->count,
-		    100 * share(row->count, total), key->reason,
-		    key->range ? key->range->name :
-		    key->addr  ? "unclaimed" :
-				 "-",
+	reg_of(&reg, key);
+	text_printf(out, "%10llu %5.1f%%  %-11s  %-*s  %-*.*s", (unsigned long long)row->count,
+		    100 * share(row->count, total), key->reason, widths.device, device_of(key), widths.reg,
 		    (int)reg.len, reg.len ? reg.bytes : "");
 	table_time(out, row->ns);
 	table_time(out, stats_percentile(row, 50));
@@ -134,6 +146,24 @@ static void table_row(struct text *out, const struct stats_row *row, uint64_t to
 	table_time(out, row->max);
 	text_str(out, "\n");
 	text_free(&reg);
+}
+
+static struct widths measure(const struct stats_row *const *rows, unsigned n)
+{
+	struct widths widths = { .device = 10, .reg = 17 };
+
+	for (unsigned i = 0; i < n; i++) {
+		int device = (int)strlen(device_of(&rows[i]->key));
+		struct text reg = { 0 };
+
+		reg_of(&reg, &rows[i]->key);
+		if (device > widths.device)
+			widths.device = device;
+		if ((int)reg.len > widths.reg)
+			widths.reg = (int)reg.len;
+		text_free(&reg);
+	}
+	return widths;
 }
 
 /* The rows of one reason in one: what is left of the table when only the first column of its key counts. */
@@ -176,10 +206,12 @@ void stats_table(const struct stats *stats, uint64_t exits, struct text *out)
 	unsigned n = sorted(stats, rows);
 	struct stats_row saved = doorbells(rows, n);
 
-	text_printf(out, "%10s %6s  %-11s  %-10s  %-17s %9s %9s %9s %9s\n", "exits", "share", "reason", "device",
-		    "register", "total", "p50", "p99", "max");
+	struct widths widths = measure(rows, n);
+
+	text_printf(out, "%10s %6s  %-11s  %-*s  %-*s %9s %9s %9s %9s\n", "exits", "share", "reason", widths.device,
+		    "device", widths.reg, "register", "total", "p50", "p99", "max");
 	for (unsigned i = 0; i < n; i++)
-		table_row(out, rows[i], exits);
+		table_row(out, rows[i], exits, widths);
 	table_reasons(out, rows, n, exits);
 	text_printf(out, "%10llu         all exits to user space\n", (unsigned long long)exits);
 	if (saved.count) {

@@ -146,10 +146,12 @@ void text_bits(struct text *text, uint64_t value, const char *const *names, unsi
 			continue;
 		text_str(text, between);
 		between = "|";
-		if (bit < n_names && names[bit])
+		if (bit < n_names && names[bit]) {
 			text_str(text, names[bit]);
-		else
+		} else {
+			text_str(text, "bit");
 			text_u64(text, bit);
+		}
 	}
 	if (!value)
 		text_bytes(text, "0", 1);

@@ -30,7 +30,7 @@ void text_us(struct text *text, uint64_t ns);
 /* A JSON string with its quotes. */
 void text_json(struct text *text, const char *str, size_t len);
 void text_json_str(struct text *text, const char *str);
-/* Names of the set bits joined by "|", "0" for none; a bit without a name (NULL) is its number. */
+/* Names of the set bits joined by "|", "0" for none; a bit without a name (NULL) is "bitN". */
 void text_bits(struct text *text, uint64_t value, const char *const *names, unsigned n_names);
 /* For what is written seldom. */
 void text_printf(struct text *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

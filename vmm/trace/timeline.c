@@ -10,16 +10,18 @@
 #include <string.h>
 
 #include "vmm/bus.h"
+#include "vmm/trace/chrome.h"
 #include "vmm/trace/decode.h"
 #include "vmm/trace/format.h"
 #include "vmm/vm.h"
 
-#define LANES    8u
-#define REQUESTS 256u /* chains of a device that are out at once; more are not drawn */
-#define CAUSES   2u   /* bits of InterruptStatus */
-#define TID_CPU  1u
-#define TID_DEV  100u
-#define NO_LANE  LANES
+#define ALL_QUEUES UINT64_MAX
+#define LANES      8u
+#define REQUESTS   256u /* chains of a device that are out at once; more are not drawn */
+#define CAUSES     2u   /* bits of InterruptStatus */
+#define TID_CPU    1u
+#define TID_DEV    100u
+#define NO_LANE    LANES
 
 struct lane {
 	uint64_t end; /* of its last slice, ns */
@@ -57,66 +59,6 @@ struct timeline {
 	struct device devices[VM_DEVICES_MAX];
 };
 
-/* --- writing ------------------------------------------------------------------------------------------------------ */
-
-static void begin_event(struct text *out, const char *phase, unsigned tid, uint64_t ns)
-{
-	text_str(out, ",\n{\"ph\":\"");
-	text_str(out, phase);
-	text_str(out, "\",\"pid\":1,\"tid\":");
-	text_u64(out, tid);
-	text_str(out, ",\"ts\":");
-	text_us(out, ns);
-}
-
-static void slice_begin(struct text *out, unsigned tid, uint64_t ns, const char *category)
-{
-	begin_event(out, "B", tid, ns);
-	text_str(out, ",\"cat\":\"");
-	text_str(out, category);
-	text_str(out, "\",\"name\":\"");
-}
-
-static void slice_end(struct text *out, unsigned tid, uint64_t ns)
-{
-	begin_event(out, "E", tid, ns);
-	text_str(out, "}");
-}
-
-/* "NAME", or "NAME N" where `number` is not negative. */
-static void name_track(struct text *out, unsigned tid, const char *name, int number)
-{
-	text_printf(out, ",\n{\"ph\":\"M\",\"pid\":1,\"tid\":%u,\"name\":\"thread_name\",\"args\":{\"name\":\"%s", tid,
-		    name);
-	if (number >= 0)
-		text_printf(out, " %d", number);
-	text_printf(
-		out,
-		"\"}},\n{\"ph\":\"M\",\"pid\":1,\"tid\":%u,\"name\":\"thread_sort_index\",\"args\":{\"sort_index\":%u}}",
-		tid, tid);
-}
-
-static void instant(struct text *out, unsigned tid, uint64_t ns, const struct trace_event *event)
-{
-	const struct trace_kind_desc *kind = &trace_kinds[event->kind];
-
-	begin_event(out, "i", tid, ns);
-	text_str(out, ",\"s\":\"t\",\"name\":\"");
-	text_str(out, kind->name);
-	text_str(out, "\",\"args\":{");
-	for (unsigned i = 0; i < kind->n_fields && decode_has(event, i); i++) {
-		struct text value = { 0 };
-
-		decode_field(&value, event, i);
-		text_str(out, i ? ",\"" : "\"");
-		text_str(out, kind->fields[i].name);
-		text_str(out, "\":");
-		text_json(out, value.bytes, value.len);
-		text_free(&value);
-	}
-	text_str(out, "}}");
-}
-
 /* --- vCPUs -------------------------------------------------------------------------------------------------------- */
 
 /* A vCPU goes back to the guest: what it did since the last time is the guest, then one exit. */
@@ -131,12 +73,12 @@ static void on_enter(struct timeline *tl, struct text *out, const struct trace_e
 	if (left < tl->cpus[cpu].entered)
 		left = tl->cpus[cpu].entered;
 	if (!tl->cpus[cpu].named)
-		name_track(out, tid, "vCPU", event->cpu);
+		chrome_track(out, tid, "vCPU", event->cpu);
 	tl->cpus[cpu].named = true;
-	slice_begin(out, tid, tl->cpus[cpu].entered, "guest");
+	chrome_begin(out, tid, tl->cpus[cpu].entered, "guest");
 	text_str(out, "guest\"}");
-	slice_end(out, tid, left);
-	slice_begin(out, tid, left, "exit");
+	chrome_end(out, tid, left);
+	chrome_begin(out, tid, left, "exit");
 	text_str(out, (const char *)(uintptr_t)event->args[1]);
 	if (range) {
 		text_str(out, " ");
@@ -145,7 +87,7 @@ static void on_enter(struct timeline *tl, struct text *out, const struct trace_e
 		decode_reg(out, range, event->args[3]);
 	}
 	text_str(out, "\"}");
-	slice_end(out, tid, event->ns);
+	chrome_end(out, tid, event->ns);
 	tl->cpus[cpu].entered = event->ns;
 	tl->cpus[cpu].first = 0;
 }
@@ -168,8 +110,15 @@ static unsigned lane_tid(const struct timeline *tl, const struct device *dev, un
 	return TID_DEV + (unsigned)(dev - tl->devices) * LANES + lane;
 }
 
+static void lane_name(const struct timeline *tl, struct text *out, struct device *dev, unsigned lane)
+{
+	if (!dev->lanes[lane].named)
+		chrome_track(out, lane_tid(tl, dev, lane), dev->name, lane ? (int)lane + 1 : -1);
+	dev->lanes[lane].named = true;
+}
+
 /* The first lane that is free from `begin` on, taken; NO_LANE where there is none. */
-static unsigned lane_take(struct timeline *tl, struct text *out, struct device *dev, uint64_t begin)
+static unsigned lane_take(const struct timeline *tl, struct text *out, struct device *dev, uint64_t begin)
 {
 	for (unsigned i = 0; i < LANES; i++) {
 		struct lane *lane = &dev->lanes[i];
@@ -177,9 +126,7 @@ static unsigned lane_take(struct timeline *tl, struct text *out, struct device *
 		if (lane->taken || lane->end > begin)
 			continue;
 		lane->taken = true;
-		if (!lane->named)
-			name_track(out, lane_tid(tl, dev, i), dev->name, i ? (int)i + 1 : -1);
-		lane->named = true;
+		lane_name(tl, out, dev, i);
 		return i;
 	}
 	return NO_LANE;
@@ -201,13 +148,13 @@ static void draw_request(const struct timeline *tl, struct text *out, struct dev
 	slice->open = false;
 	if (slice->lane == NO_LANE)
 		return;
-	slice_begin(out, tid, slice->begin, "request");
+	chrome_begin(out, tid, slice->begin, "request");
 	text_printf(out, "queue %u: %s\",\"args\":{\"head\":%u}}", slice->queue, how, slice->head);
-	slice_end(out, tid, end);
+	chrome_end(out, tid, end);
 	lane_release(dev, slice->lane, end);
 }
 
-static void on_pop(struct timeline *tl, struct text *out, struct device *dev, const struct trace_event *event)
+static void on_pop(const struct timeline *tl, struct text *out, struct device *dev, const struct trace_event *event)
 {
 	for (unsigned i = 0; i < REQUESTS; i++) {
 		struct slice *slice = &dev->requests[i];
@@ -226,7 +173,7 @@ static void on_pop(struct timeline *tl, struct text *out, struct device *dev, co
 	}
 }
 
-static void on_used(struct timeline *tl, struct text *out, struct device *dev, const struct trace_event *event)
+static void on_used(const struct timeline *tl, struct text *out, struct device *dev, const struct trace_event *event)
 {
 	dev->last_used = event->ns;
 	for (unsigned i = 0; i < REQUESTS; i++) {
@@ -236,44 +183,6 @@ static void on_used(struct timeline *tl, struct text *out, struct device *dev, c
 			draw_request(tl, out, dev, slice, event->ns, "kick to used");
 			return;
 		}
-	}
-}
-
-static void flow(struct text *out, const char *phase, unsigned tid, uint64_t ns, uint64_t id)
-{
-	begin_event(out, phase, tid, ns);
-	text_printf(out, ",\"cat\":\"kick\",\"name\":\"kick to interrupt\",\"id\":%llu%s}", (unsigned long long)id,
-		    *phase == 'f' ? ",\"bp\":\"e\"" : "");
-}
-
-static void on_interrupt(struct timeline *tl, struct text *out, struct device *dev, const struct trace_event *event)
-{
-	unsigned cause = event->args[0] & 1 ? 0 : 1;
-	struct slice *slice = &dev->interrupts[cause];
-
-	if (cause == 0 && dev->last_used) {
-		unsigned lane = lane_take(tl, out, dev, dev->last_used);
-
-		if (lane != NO_LANE) {
-			slice_begin(out, lane_tid(tl, dev, lane), dev->last_used, "notify");
-			text_str(out, "used to interrupt\"}");
-			slice_end(out, lane_tid(tl, dev, lane), event->ns);
-			lane_release(dev, lane, event->ns);
-		}
-		dev->last_used = 0;
-	}
-	if (slice->open)
-		lane_release(dev, slice->lane, event->ns);
-	*slice = (struct slice){ .begin = event->ns, .open = true };
-	slice->lane = lane_take(tl, out, dev, event->ns);
-	if (cause == 0 && dev->kick.unanswered && slice->lane != NO_LANE &&
-	    (dev->kick.cpu >= 0 || dev->kick.lane != NO_LANE)) {
-		tl->last_flow++;
-		flow(out, "s",
-		     dev->kick.cpu >= 0 ? TID_CPU + (unsigned)dev->kick.cpu : lane_tid(tl, dev, dev->kick.lane),
-		     dev->kick.ns, tl->last_flow);
-		flow(out, "f", lane_tid(tl, dev, slice->lane), event->ns, tl->last_flow);
-		dev->kick.unanswered = false;
 	}
 }
 
@@ -288,18 +197,55 @@ static void end_interrupt(const struct timeline *tl, struct text *out, struct de
 	slice->open = false;
 	if (slice->lane == NO_LANE)
 		return;
-	slice_begin(out, lane_tid(tl, dev, slice->lane), slice->begin, "interrupt");
+	chrome_begin(out, lane_tid(tl, dev, slice->lane), slice->begin, "interrupt");
 	text_printf(out, "%s: %s\"}", names[cause], how);
-	slice_end(out, lane_tid(tl, dev, slice->lane), end);
+	chrome_end(out, lane_tid(tl, dev, slice->lane), end);
 	lane_release(dev, slice->lane, end);
 }
 
-/* Nothing that is open will end by itself. */
-static void end_all(struct timeline *tl, struct text *out, struct device *dev, uint64_t now, const char *how)
+static void on_interrupt(struct timeline *tl, struct text *out, struct device *dev, const struct trace_event *event)
+{
+	unsigned cause = event->args[0] & 1 ? 0 : 1;
+	struct slice *slice = &dev->interrupts[cause];
+
+	if (cause == 0 && dev->last_used) {
+		unsigned lane = lane_take(tl, out, dev, dev->last_used);
+
+		if (lane != NO_LANE) {
+			chrome_begin(out, lane_tid(tl, dev, lane), dev->last_used, "notify");
+			text_str(out, "used to interrupt\"}");
+			chrome_end(out, lane_tid(tl, dev, lane), event->ns);
+			lane_release(dev, lane, event->ns);
+		}
+		dev->last_used = 0;
+	}
+	end_interrupt(tl, out, dev, cause, event->ns, "until the next");
+	*slice = (struct slice){ .begin = event->ns, .open = true };
+	slice->lane = lane_take(tl, out, dev, event->ns);
+	if (cause == 0 && dev->kick.unanswered && slice->lane != NO_LANE &&
+	    (dev->kick.cpu >= 0 || dev->kick.lane != NO_LANE)) {
+		tl->last_flow++;
+		chrome_flow(out, "s",
+			    dev->kick.cpu >= 0 ? TID_CPU + (unsigned)dev->kick.cpu : lane_tid(tl, dev, dev->kick.lane),
+			    dev->kick.ns, tl->last_flow);
+		chrome_flow(out, "f", lane_tid(tl, dev, slice->lane), event->ns, tl->last_flow);
+		dev->kick.unanswered = false;
+	}
+}
+
+/* What the device holds of a queue, or of all (ALL_QUEUES), it will not give back. */
+static void end_requests(const struct timeline *tl, struct text *out, struct device *dev, uint64_t queue, uint64_t now,
+			 const char *how)
 {
 	for (unsigned i = 0; i < REQUESTS; i++)
-		if (dev->requests[i].open)
+		if (dev->requests[i].open && (queue == ALL_QUEUES || dev->requests[i].queue == queue))
 			draw_request(tl, out, dev, &dev->requests[i], now, how);
+}
+
+/* Nothing that is open will end by itself. */
+static void end_all(const struct timeline *tl, struct text *out, struct device *dev, uint64_t now, const char *how)
+{
+	end_requests(tl, out, dev, ALL_QUEUES, now, how);
 	for (unsigned cause = 0; cause < CAUSES; cause++)
 		end_interrupt(tl, out, dev, cause, now, how);
 	dev->last_used = 0;
@@ -323,12 +269,19 @@ static void on_device(struct timeline *tl, struct text *out, struct device *dev,
 			if (event->args[0] & (1u << cause))
 				end_interrupt(tl, out, dev, cause, event->ns, "interrupt to acknowledged");
 		break;
+	case TRACE_queue_stop:
+	case TRACE_queue_reset: end_requests(tl, out, dev, event->args[0], event->ns, "until the reset"); break;
 	case TRACE_reset: end_all(tl, out, dev, event->ns, "until the reset"); break;
 	case TRACE_status:
 	case TRACE_tick:
 	case TRACE_config:
+	case TRACE_pending:
+	case TRACE_suppressed:
 	case TRACE_ignored:
-	case TRACE_fail: instant(out, lane_tid(tl, dev, 0), event->ns, event); break;
+	case TRACE_fail:
+		lane_name(tl, out, dev, 0);
+		chrome_instant(out, lane_tid(tl, dev, 0), event->ns, event);
+		break;
 	default: break;
 	}
 }
@@ -345,7 +298,7 @@ static void timeline_event(void *state, struct text *out, const struct trace_eve
 
 	tl->now = event->ns;
 	if (event->kind == TRACE_dropped) {
-		instant(out, TID_CPU, event->ns, event);
+		chrome_instant(out, TID_CPU, event->ns, event);
 		return;
 	}
 	if (event->cpu >= 0 && event->kind == TRACE_enter)

@@ -55,12 +55,14 @@ void trace_feed(struct trace *trace, enum trace_kind kind, const char *dev, cons
 	};
 	uint8_t data[TRACE_DATA_MAX];
 
+	if (extra) {
+		event.descs = extra->descs;
+		event.n_descs = extra->n_descs;
+	}
 	if (extra && extra->text) {
 		event.data = extra->text;
 		event.n_data = (unsigned)strlen(extra->text);
 	} else if (extra) {
-		event.descs = extra->descs;
-		event.n_descs = extra->n_descs;
 		event.data = data;
 		event.n_data = gather(extra, data, trace->data_max);
 	}
@@ -101,13 +103,12 @@ void trace_list(FILE *out)
 	      "Each event has `t` (seconds since the machine was made), `ev` (its name), `cpu` (the vCPU; absent on the\n"
 	      "event loop's thread), `dev` (the device; absent where there is none), and the fields below in this order.\n"
 	      "A `pop` has `descs`, the chain's descriptors with `addr`, `len`, `flags`, and `data`, its first bytes in\n"
-	      "hexadecimal. The USDT probe minivmm:EVENT has `dev` and the fields as its arguments.\n",
+	      "hexadecimal. Bits without a name are `bitN`. The USDT probe minivmm:EVENT has `dev` and the fields as its arguments.\n",
 	      out);
 	for (unsigned i = 0; i < TRACE_KINDS; i++) {
 		const struct trace_kind_desc *kind = &trace_kinds[i];
 
-		fprintf(out, "\n## %s\n\n%c%s.\n", kind->name, toupper((unsigned char)kind->help[0]),
-			kind->help + 1);
+		fprintf(out, "\n## %s\n\n%c%s.\n", kind->name, toupper((unsigned char)kind->help[0]), kind->help + 1);
 		for (unsigned f = 0; f < kind->n_fields && kind->fields[f].name; f++)
 			fprintf(out, "%s- `%s`: %s\n", f ? "" : "\n", kind->fields[f].name,
 				type_words(kind->fields[f].type));

@@ -28,7 +28,7 @@ static void field(struct text *out, const struct trace_event *event, unsigned i)
 	}
 }
 
-static void chain(struct text *out, const struct trace_event *event)
+static void descriptors(struct text *out, const struct trace_event *event)
 {
 	key(out, "descs");
 	text_bytes(out, "[", 1);
@@ -44,6 +44,10 @@ static void chain(struct text *out, const struct trace_event *event)
 		text_str(out, "\"}");
 	}
 	text_bytes(out, "]", 1);
+}
+
+static void first_bytes(struct text *out, const struct trace_event *event)
+{
 	key(out, "data");
 	text_bytes(out, "\"", 1);
 	text_hex_bytes(out, event->data, event->n_data);
@@ -71,8 +75,10 @@ static void transcript_event(void *state, struct text *out, const struct trace_e
 	for (unsigned i = 0; i < kind->n_fields; i++)
 		if (decode_has(event, i))
 			field(out, event, i);
+	if (event->n_descs)
+		descriptors(out, event);
 	if (event->kind == TRACE_pop)
-		chain(out, event);
+		first_bytes(out, event);
 	text_bytes(out, "}\n", 2);
 }
 
