@@ -137,7 +137,7 @@ struct trace_event {
 	uint64_t args[TRACE_ARGS_MAX];
 	const struct trace_desc *descs; /* of a chain; not all, where n_descs is less than its argument `n` */
 	unsigned n_descs;
-	const void *data; /* the first bytes of a chain's readable part, or a text without its NUL */
+	const void *data; /* the first bytes of a chain's part that was read or written, or a text without its NUL */
 	unsigned n_data;
 };
 
@@ -188,12 +188,13 @@ void trace_init(struct trace *trace, bool recorder);
 /* CLOCK_MONOTONIC in nanoseconds, less the machine's start. */
 uint64_t trace_now(const struct trace *trace);
 
-/* What comes with an event, all optional: descriptors, a chain's readable part, or a text. */
+/* What comes with an event, all optional: descriptors; the first `n_bytes` of the buffers in `iov`; or a text. */
 struct trace_extra {
 	const struct trace_desc *descs;
 	unsigned n_descs;
-	const struct iovec *readable;
-	unsigned n_readable;
+	const struct iovec *iov;
+	unsigned n_iov;
+	uint64_t n_bytes;
 	const char *text;
 };
 /* Hands an event to the files. For the macros below. */

@@ -311,12 +311,14 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 		return -1;
 	vq->out[head] = arch_cycles();
 	vq->last_avail++;
+	vq->last_head = head;
 	vq->popped++;
 	TRACE_WITH(vq->owner.trace, pop, vq->owner.dev,
 		   (&(struct trace_extra){ .descs = vq->seen,
 					   .n_descs = vq->n_seen,
-					   .readable = chain->readable,
-					   .n_readable = chain->n_readable }),
+					   .iov = chain->readable,
+					   .n_iov = chain->n_readable,
+					   .n_bytes = chain->readable_len }),
 		   vq->owner.index, head, vq->n_seen, chain->readable_len, chain->writable_len);
 	return 1;
 }
@@ -337,7 +339,12 @@ void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len
 	vq->used_idx++;
 	/* release: pairs with the driver's read barrier between reading used.idx and the entry (2.7.14) */
 	shared_store(&used->idx, vq->used_idx, __ATOMIC_RELEASE);
-	TRACE(vq->owner.trace, used, vq->owner.dev, vq->owner.index, chain->head, len, vq->used_idx);
+	/* the iovecs are those of the chain that was popped last, which may be another one */
+	TRACE_WITH(vq->owner.trace, used, vq->owner.dev,
+		   (&(struct trace_extra){ .iov = chain->writable,
+					   .n_iov = chain->head == vq->last_head ? chain->n_writable : 0,
+					   .n_bytes = len }),
+		   vq->owner.index, chain->head, len, vq->used_idx);
 }
 
 bool virtq_notify(struct virtq *vq)

@@ -46,6 +46,7 @@ struct virtq {
 	uint16_t last_avail; /* free-running index of the next entry to pop */
 	uint16_t used_idx;   /* free-running index of the next entry to fill */
 	uint16_t notified;   /* used_idx when a notification was last decided on */
+	uint16_t last_head;  /* of the chain that was popped last: the one whose iovecs are in iov */
 	unsigned popped;     /* since virtq_begin(): bounds the work of one kick */
 
 	struct iovec *iov; /* num_max: storage for the chain that was popped last */

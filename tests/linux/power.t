@@ -63,7 +63,8 @@ for how in panic no-init; do
 	is "$(panics $how)" 1 "$how: one line says so"
 	like "$(console $how)" 'Kernel panic - not syncing' "$how: the console says why"
 done
-is "$(grep -c '^minivmm:' "$DIR/no-init.err")" 1 'no-init: no other line'
+is "$(grep '^minivmm: ' "$DIR/no-init.err" | grep -cvE '^minivmm: ( |flight recorder: |test0: )')" 1 'no-init: no other message'
+like "$(cat "$DIR/panic.err")" 'flight recorder: .* mmio_write  *reg=pvpanic .*test0: status ' 'panic: what led to it is shown'
 is "$(exits panic 'mmio write' power pvpanic)" 1 'panic: told by one write to the panic register'
 
 for signal in TERM INT; do

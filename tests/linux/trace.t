@@ -15,7 +15,7 @@ NUMBERS=1000
 guests() {
 	# two names that boot() has no place for: the recorder's command line is minivmm's with trace-exits before it
 	timeout -k 5 60 scripts/trace-exits -e kvm:kvm_mmio,kvm:kvm_userspace_exit \
-		"$MINIVMM" --kernel "$KERNEL" --initrd "$DIR/numbers.cpio" --append "quiet numbers=$NUMBERS" \
+		"$MINIVMM" --kernel "$KERNEL" --initrd "$DIR/numbers.cpio" --append "quiet log_buf_len=4M numbers=$NUMBERS" \
 		--device test,delay=100ms,period=1ms --stats --stats="$DIR/stats.json" --trace "$DIR/t.jsonl" \
 		--trace "$DIR/t.pftrace.json" </dev/null >"$DIR/numbers.out" 2>"$DIR/numbers.err"
 	echo $? >"$DIR/numbers.status"
@@ -34,13 +34,10 @@ guests() {
 in_kvm 200 guests NUMBERS
 
 is "$(status numbers)" 0 'the guest powers off: status 0'
-sent=$(console numbers | sed -n 's/^sent: //p')
-[ "${sent:-0}" -ge $NUMBERS ]
-ok $? "it sent $sent numbers, at least"
 n=$(numbers numbers | wc -w)
-is "$(numbers numbers)" "$(counting 1 "$n")" "$n were printed, from 1 by one"
-[ "$n" -ge "${sent:-0}" ]
-ok $? '... none of them is missing'
+[ "$n" -ge $NUMBERS ]
+ok $? "$n numbers came"
+is "$(numbers numbers)" "$(console numbers | sed -n 's/^sent: \(.*[^ ]\) *$/\1/p')" 'as the driver sent them'
 
 T=$DIR/t.jsonl S=$DIR/stats.json
 is "$(jq -s -r '[first.ev, last.ev] | join(" ")' "$T")" 'start end' 'each line of the transcript is JSON, from start to end'
@@ -52,6 +49,8 @@ is "$(jq -s 'map(select(.ev == "mmio_read" or .ev == "mmio_write")) | length' "$
 	"transcript and counts: the same MMIO exits, $counted"
 is "$(sed -n 's/^mmio exits to devices: //p' "$DIR/numbers.err")" "$counted" "perf's kvm:kvm_mmio: the same"
 is "$(sed -n 's/^user-space MMIO exits: //p' "$DIR/numbers.err")" "$counted" "perf's kvm:kvm_userspace_exit: the same"
+is "$(awk '/^Exits to user space/ { table = 1 } /^$/ { table = 0 } table && $1 + 0 { n += $1 } END { print n }' "$DIR/numbers.err")" \
+	"$exits" "perf counts as many exits to user space, for whatever reason"
 is "$(grep -c 'lost [0-9]* events' "$DIR/numbers.err")" 0 '... and perf lost nothing'
 is "$(jq .ioeventfd.exits "$S")" "$(jq -s 'map(select(.ev == "kick")) | length' "$T")" \
 	'an ioeventfd would save as many exits as there were kicks'

@@ -103,6 +103,7 @@ for file in "$TMP"/tmp/*.jsonl; do
 		| (($fields // {})
 			+ {t: ["number", true], ev: ["string", true], cpu: ["number", false], dev: ["string", false]}
 			+ if .ev == "pop" then {descs: ["array", true], data: ["string", true]}
+			elif .ev == "used" then {data: ["string", false]}
 			elif .ev == "fail" then {descs: ["array", false]} else {} end) as $may
 		| select($fields == null or (keys - ($may | keys)) != []
 			or any($may | to_entries[]; .key as $k | .value as [$type, $must]

@@ -26,6 +26,7 @@ else
 	like "${ERR%%$'\n'*}" 'scripts/kvmbox' 'and so is the way out'
 	like "${ERR%%$'\n'*}" 'f3 0f b8' 'its bytes are shown'
 	like "$ERR" 'bytes at rip: f3 0f b8' 'beside the registers'
+	like "$ERR" 'flight recorder: .* exit  *reason=error' 'and the flight recorder'
 fi
 
 end panic

@@ -88,7 +88,7 @@ mkfifo "$TMP/fifo"
 payload --trace "$TMP/fifo"
 is "$STATUS" 1 'a FIFO without a reader: status 1'
 is "$ERR" "minivmm: --trace $TMP/fifo: nobody reads this FIFO: start its reader first" '... and one message'
-sleep 20 <"$TMP/fifo" 9<>"$TMP/fifo" &
+sleep 20 9<>"$TMP/fifo" &
 reader=$!
 payload --trace "$TMP/fifo"
 is "$STATUS" 0 'a FIFO that nobody empties: the guest runs to its end'

@@ -88,6 +88,8 @@ static void show(const struct recorder_clock *clock, const struct trace_record *
 		event.n_descs = event.args[2] < TRACE_RECORD_DESCS ? (unsigned)event.args[2] : TRACE_RECORD_DESCS;
 		show_descs(out, &event);
 	}
+	while (!out->failed && out->bytes[out->len - 1] == ' ') /* an event without fields */
+		out->len--;
 	text_str(out, "\n");
 }
 

@@ -51,10 +51,11 @@ static bool put(struct ring *ring, const struct trace_event *event)
 	size_t descs = event->n_descs * sizeof(*event->descs);
 	size_t size = (sizeof(struct entry) + descs + event->n_data + 7) & ~(size_t)7;
 	struct entry *entry = room(ring, size);
-	uint8_t *behind = (uint8_t *)(entry + 1);
 
 	if (!entry)
 		return false;
+	uint8_t *behind = (uint8_t *)(entry + 1);
+
 	entry->size = (uint32_t)size;
 	entry->event = *event;
 	entry->event.ns = ring->last_ns;

@@ -64,7 +64,8 @@ static unsigned sorted(const struct stats *stats, const struct stats_row *rows[S
 	for (unsigned i = 0; i < STATS_ROWS; i++)
 		if (stats->rows[i].count)
 			rows[n++] = &stats->rows[i];
-	qsort(rows, n, sizeof(rows[0]), by_count);
+	if (n)
+		qsort(rows, n, sizeof(rows[0]), by_count);
 	if (stats->others.count)
 		rows[n++] = &stats->others;
 	return n;

@@ -31,17 +31,19 @@ void trace_init(struct trace *trace, bool recorder)
 	trace->on = trace->recorder = recorder;
 }
 
-/* At most `max` bytes from the beginning of the iovecs. */
+/* The first of the bytes that come with an event, at most `max`. */
 static unsigned gather(const struct trace_extra *extra, uint8_t *to, unsigned max)
 {
 	unsigned done = 0;
 
-	for (unsigned i = 0; i < extra->n_readable && done < max; i++) {
-		size_t here = extra->readable[i].iov_len;
+	if (extra->n_bytes < max)
+		max = (unsigned)extra->n_bytes;
+	for (unsigned i = 0; i < extra->n_iov && done < max; i++) {
+		size_t here = extra->iov[i].iov_len;
 
 		if (here > max - done)
 			here = max - done;
-		memcpy(to + done, extra->readable[i].iov_base, here);
+		memcpy(to + done, extra->iov[i].iov_base, here);
 		done += (unsigned)here;
 	}
 	return done;
@@ -103,7 +105,8 @@ void trace_list(FILE *out)
 	      "Each event has `t` (seconds since the machine was made), `ev` (its name), `cpu` (the vCPU; absent on the\n"
 	      "event loop's thread), `dev` (the device; absent where there is none), and the fields below in this order.\n"
 	      "A `pop` has `descs`, the chain's descriptors with `addr`, `len`, `flags`, and `data`, its first bytes in\n"
-	      "hexadecimal. Bits without a name are `bitN`. The USDT probe minivmm:EVENT has `dev` and the fields as its arguments.\n",
+	      "hexadecimal; a `used` has in `data` the first of what was written, unless another chain was taken since.\n"
+	      " Bits without a name are `bitN`. The USDT probe minivmm:EVENT has `dev` and the fields as its arguments.\n",
 	      out);
 	for (unsigned i = 0; i < TRACE_KINDS; i++) {
 		const struct trace_kind_desc *kind = &trace_kinds[i];

@@ -77,7 +77,7 @@ static void transcript_event(void *state, struct text *out, const struct trace_e
 			field(out, event, i);
 	if (event->n_descs)
 		descriptors(out, event);
-	if (event->kind == TRACE_pop)
+	if (event->kind == TRACE_pop || (event->kind == TRACE_used && event->n_data))
 		first_bytes(out, event);
 	text_bytes(out, "}\n", 2);
 }
