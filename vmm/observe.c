@@ -84,7 +84,7 @@ void observe_now(struct observer *observer)
 	if (observer->vm->vcpus[0].stats)
 		show_counts(observer, 0);
 	else
-		log_error("SIGUSR1: exits are not counted; start minivmm with --stats");
+		log_error("exits are not counted; start minivmm with --stats");
 }
 
 static void on_interval(void *ctx, uint64_t expirations)
@@ -153,6 +153,11 @@ static void show_recorder(const struct vm *vm, const char *name)
 	log_block("minivmm: ", out.bytes, out.len);
 	text_free(&events);
 	text_free(&out);
+}
+
+void observe_recorder(struct observer *observer)
+{
+	show_recorder(observer->vm, NULL);
 }
 
 void observe_failure(struct observer *observer, const char *name)

@@ -14,8 +14,10 @@ int observe_start(struct observer **observer, struct vm *vm);
  * accident. NULL is ignored. Frees the observer. */
 void observe_end(struct observer *observer, int status);
 
-/* SIGUSR1: the counts as they are now. On the loop's thread. */
+/* SIGUSR1, Ctrl-A s: the counts as they are now. On the loop's thread. */
 void observe_now(struct observer *observer);
+/* Ctrl-A r: the flight recorder as it is now. On the loop's thread. */
+void observe_recorder(struct observer *observer);
 /* Device `name` failed: the loop shows what the recorder has of it, once a device. Any thread, any lock; never waits.
  */
 void observe_failure(struct observer *observer, const char *name);

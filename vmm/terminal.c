@@ -27,6 +27,8 @@ struct terminal {
 	void *input_ctx;
 	terminal_quit_fn *on_quit;
 	void *quit_ctx;
+	terminal_key_fn *on_key;
+	void *key_ctx;
 
 	pthread_mutex_t lock; /* guards what follows */
 	char in[IN_MAX];      /* ring */
@@ -101,7 +103,15 @@ static bool escape_key(struct terminal *t, char key)
 	case '?':
 		terminal_line(
 			t,
-			"\nminivmm: Ctrl-A x  quit\nminivmm: Ctrl-A h  this help\nminivmm: Ctrl-A Ctrl-A  send Ctrl-A to the guest");
+			"\nminivmm: Ctrl-A x  quit\nminivmm: Ctrl-A s  the counts of exits (--stats)\nminivmm: Ctrl-A r  the flight recorder\n"
+			"minivmm: Ctrl-A h  this help\nminivmm: Ctrl-A Ctrl-A  send Ctrl-A to the guest");
+		return false;
+	case 's':
+	case 'S':
+	case 'r':
+	case 'R':
+		if (t->on_key)
+			t->on_key(t->key_ctx, (char)(key | 0x20)); /* in lower case */
 		return false;
 	default: return false;
 	}
@@ -184,6 +194,12 @@ void terminal_set_quit(struct terminal *t, terminal_quit_fn *fn, void *ctx)
 {
 	t->on_quit = fn;
 	t->quit_ctx = ctx;
+}
+
+void terminal_set_key(struct terminal *t, terminal_key_fn *fn, void *ctx)
+{
+	t->on_key = fn;
+	t->key_ctx = ctx;
 }
 
 static int enter_raw_mode(void)

@@ -188,6 +188,16 @@ void trace_init(struct trace *trace, bool recorder);
 /* CLOCK_MONOTONIC in nanoseconds, less the machine's start. */
 uint64_t trace_now(const struct trace *trace);
 
+/* Whether an event would reach anybody; most often it does not. */
+static inline bool trace_is_on(const struct trace *trace)
+{
+#ifdef TRACE_NONE
+	return (void)trace, false;
+#else
+	return __builtin_expect(trace->on, 0);
+#endif
+}
+
 /* What comes with an event, all optional: descriptors; the first `n_bytes` of the buffers in `iov`; or a text. */
 struct trace_extra {
 	const struct trace_desc *descs;
@@ -270,7 +280,7 @@ static inline __attribute__((always_inline)) void trace_emit(struct trace *trace
 /* With nothing on, an event is one look at that. */
 #define TRACE_EMIT_(trace, record, kind, dev, extra, a, b, c, d, e, ...)                                   \
 	do {                                                                                               \
-		if (__builtin_expect((trace)->on, 0)) {                                                    \
+		if (trace_is_on(trace)) {                                                                  \
 			TRACE_PROBE_(kind, dev, a, b, c, d, e);                                            \
 			trace_emit(trace, record, TRACE_##kind, TRACE_N_##kind, dev, extra, (uint64_t)(a), \
 				   (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e));            \

@@ -50,6 +50,16 @@ static void on_quit(void *ctx, int gone)
 	vm_stop(vm, gone ? VM_END_ERROR : VM_END_OK);
 }
 
+static void on_key(void *ctx, char key)
+{
+	struct vm *vm = ctx;
+
+	if (key == 's')
+		observe_now(vm->observer);
+	else
+		observe_recorder(vm->observer);
+}
+
 /* From the loop on; before it, what a signal does by itself is right. One that our parent ignores, we ignore. */
 static int catch_signals(struct vm *vm)
 {
@@ -91,6 +101,7 @@ int vm_create(struct vm **out, const struct vm_config *config)
 		goto fail;
 	}
 	terminal_set_quit(vm->terminal, on_quit, vm);
+	terminal_set_key(vm->terminal, on_key, vm);
 	err = memory_init(&vm->memory, config->mem_size, arch_layout.hole_start, arch_layout.hole_end);
 	if (err)
 		goto fail;

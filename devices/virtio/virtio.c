@@ -142,6 +142,15 @@ void virtio_error(struct virtio_dev *dev, const char *fmt, ...)
 	log_error("--device %s: %s", dev->class->name, text);
 }
 
+/* A chain or its ring is broken. */
+static __attribute__((noinline)) void fail_queue(struct virtio_dev *dev, unsigned q, const char *rule)
+{
+	char text[192];
+
+	snprintf(text, sizeof(text), "queue %u: %s", q, rule);
+	fail(dev, &dev->queues[q], text);
+}
+
 int vq_pop(struct virtio_dev *dev, unsigned q, struct virtio_chain *chain)
 {
 	const char *rule;
@@ -151,10 +160,7 @@ int vq_pop(struct virtio_dev *dev, unsigned q, struct virtio_chain *chain)
 	int popped = virtq_pop(&dev->queues[q], chain, &rule);
 
 	if (popped < 0) {
-		char text[192];
-
-		snprintf(text, sizeof(text), "queue %u: %s", q, rule);
-		fail(dev, &dev->queues[q], text);
+		fail_queue(dev, q, rule);
 		return 0;
 	}
 	return popped;

@@ -64,6 +64,8 @@ guests() {
 		sleep 0.3
 		printf '\001h'
 		after 'Ctrl-A x' terminal
+		printf '\001r\001s'
+		after 'exits are not counted' terminal
 		# shellcheck disable=SC2016
 		printf 'echo x$((1+1))y\r'
 		after x2y terminal
@@ -96,6 +98,8 @@ ok $? 'output: by interrupts' || diag "$before to $now"
 is "$(status terminal)" 0 'a terminal: Ctrl-A x ends it with status 0'
 console terminal >"$DIR/terminal.txt"
 is "$(grep -c '^minivmm: Ctrl-A x' "$DIR/terminal.txt")" 1 'a terminal: Ctrl-A h shows the keys'
+like "$(cat "$DIR/terminal.txt")" 'flight recorder: the last .* mmio_read  *reg=pvpanic' 'a terminal: Ctrl-A r shows the flight recorder'
+like "$(cat "$DIR/terminal.txt")" 'exits are not counted; start minivmm with --stats' 'a terminal: Ctrl-A s'
 like "$(cat "$DIR/terminal.txt")" 'x2y' 'a terminal: what is typed reaches the shell'
 [ -s "$DIR/tty.before" ]
 ok $? 'a terminal: there was one'

@@ -52,6 +52,15 @@ static void on_input(void *ctx)
 			_exit(9);
 }
 
+static void on_key(void *ctx, char key)
+{
+	char told[2] = { 'K', key };
+
+	(void)ctx;
+	if (write(report_fd, told, 2) < 0)
+		_exit(9);
+}
+
 static void on_quit(void *ctx, int gone)
 {
 	char quit[2] = { 'Q', (char)('0' + gone) };
@@ -87,6 +96,7 @@ static void child(int slave, int out, int report, enum how how)
 	    terminal_create(&terminal, loop) < 0)
 		_exit(12);
 	terminal_set_quit(terminal, on_quit, NULL);
+	terminal_set_key(terminal, on_key, NULL);
 	terminal_set_input(terminal, on_input, NULL);
 	if (terminal_start(terminal) < 0)
 		_exit(13);
@@ -211,6 +221,8 @@ static void test_escape(void **state)
 	usleep(20000);
 	tty_type(&tty, "\001c", 2);
 	tty_expect(tty.got, "\001c", 2);
+	tty_type(&tty, "\001s\001R\001zs", 7); /* z is nobody's, the last s the guest's */
+	tty_expect(tty.got, "KsKrs", 5);
 	tty_type(&tty, "\001x", 2);
 	tty_expect(tty.got, "Q0", 2);
 	assert_int_equal(tty_end(&tty), 0);
