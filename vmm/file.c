@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,9 +93,29 @@ static int write_all(int fd, const uint8_t *bytes, size_t len)
 /* The file that a path with links means; the path itself where there is none yet. To be freed. */
 static char *resolve(const char *path)
 {
+	struct stat st;
+
+	/* a link to nowhere yet: its target comes into being */
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && access(path, F_OK) < 0) {
+		int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+		if (fd >= 0)
+			close(fd);
+	}
 	char *real = realpath(path, NULL);
 
 	return real ? real : strdup(path);
+}
+
+/* Standard output or error under any name: others write there too, so it cannot be replaced. Its descriptor, or -1. */
+static int standard_fd(const struct stat *st)
+{
+	struct stat own;
+
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fstat(fd, &own) == 0 && own.st_dev == st->st_dev && own.st_ino == st->st_ino)
+			return fd;
+	return -1;
 }
 
 static int replace(const char *path, const void *bytes, size_t len)
@@ -120,7 +141,11 @@ int file_replace(const char *path, const void *bytes, size_t len)
 {
 	struct stat st;
 
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+	bool exists = stat(path, &st) == 0;
+
+	if (exists && standard_fd(&st) >= 0)
+		return write_all(standard_fd(&st), bytes, len);
+	if (exists && !S_ISREG(st.st_mode)) {
 		int fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 		int err = fd < 0 ? -errno : write_all(fd, bytes, len);
 

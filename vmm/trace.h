@@ -149,7 +149,10 @@ struct trace_event {
 #define TRACE_DATA_MAX     4096u /* bytes of a chain that --trace-data may ask for */
 #define TRACE_DATA_DEFAULT 16u
 
-/* A slot of the flight recorder. Written by any thread at any time, also while it is read: see recorder.c. */
+/*
+ * A slot of the flight recorder. Written by any thread at any time, also while it is read: see recorder.c. Only a
+ * thread that is held up in here for as long as the others need for TRACE_RECORDS events can spoil one, its own.
+ */
 struct trace_record {
 	uint64_t cycles; /* arch_cycles() */
 	const char *dev;

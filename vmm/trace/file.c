@@ -31,7 +31,7 @@ struct trace_file {
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t wake;
-	struct ring ring;
+	struct trace_ring ring;
 	bool stopping;
 
 	/* the thread's own */

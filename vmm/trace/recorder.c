@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "vmm/trace/recorder.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/trace/decode.h"
@@ -96,17 +97,25 @@ static void show(const struct recorder_clock *clock, const struct trace_record *
 unsigned recorder_show(const struct trace *trace, const char *dev, struct text *out)
 {
 	const struct recorder_clock clock = recorder_clock(trace);
+	struct trace_record *copies = malloc(TRACE_RECORDS * sizeof(*copies));
 	uint32_t end = __atomic_load_n(&trace->next, __ATOMIC_ACQUIRE);
-	unsigned shown = 0;
+	unsigned n = 0, shown = 0;
 
-	for (uint32_t number = end - TRACE_RECORDS; number != end; number++) {
-		struct trace_record copy;
-
+	if (!copies) {
+		out->failed = true;
+		return 0;
+	}
+	/* all at once: while they are put into words, a machine that runs would overwrite them */
+	for (uint32_t number = end - TRACE_RECORDS; number != end; number++)
 		/* a slot that was never written has seq 0, which is no event's */
-		if (number + 1 == 0 || !take(trace, number, &copy) || (dev && copy.dev != dev))
+		if (number + 1 != 0 && take(trace, number, &copies[n]))
+			n++;
+	for (unsigned i = 0; i < n; i++) {
+		if (dev && copies[i].dev != dev)
 			continue;
-		show(&clock, &copy, out);
+		show(&clock, &copies[i], out);
 		shown++;
 	}
+	free(copies);
 	return shown;
 }

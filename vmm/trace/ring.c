@@ -11,17 +11,17 @@ struct entry {
 	struct trace_event event;
 };
 
-int ring_init(struct ring *ring)
+int ring_init(struct trace_ring *ring)
 {
 	void *bytes = mmap(NULL, RING_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (bytes == MAP_FAILED)
 		return -ENOMEM;
-	*ring = (struct ring){ .bytes = bytes };
+	*ring = (struct trace_ring){ .bytes = bytes };
 	return 0;
 }
 
-void ring_release(struct ring *ring)
+void ring_release(struct trace_ring *ring)
 {
 	if (ring->bytes)
 		munmap(ring->bytes, RING_SIZE);
@@ -29,7 +29,7 @@ void ring_release(struct ring *ring)
 }
 
 /* Room for `size` bytes in one piece, or NULL. */
-static struct entry *room(struct ring *ring, size_t size)
+static struct entry *room(struct trace_ring *ring, size_t size)
 {
 	size_t tail = (ring->head + ring->used) % RING_SIZE;
 	size_t behind = RING_SIZE - tail; /* to the end of the ring: never less than a size field, as all is padded */
@@ -46,7 +46,7 @@ static struct entry *room(struct ring *ring, size_t size)
 	return (struct entry *)(ring->bytes + tail);
 }
 
-static bool put(struct ring *ring, const struct trace_event *event)
+static bool put(struct trace_ring *ring, const struct trace_event *event)
 {
 	size_t descs = event->n_descs * sizeof(*event->descs);
 	size_t size = (sizeof(struct entry) + descs + event->n_data + 7) & ~(size_t)7;
@@ -66,7 +66,7 @@ static bool put(struct ring *ring, const struct trace_event *event)
 	return true;
 }
 
-void ring_put(struct ring *ring, const struct trace_event *event)
+void ring_put(struct trace_ring *ring, const struct trace_event *event)
 {
 	if (event->ns > ring->last_ns)
 		ring->last_ns = event->ns;
@@ -82,7 +82,7 @@ void ring_put(struct ring *ring, const struct trace_event *event)
 		ring->crowded_out++;
 }
 
-struct trace_event ring_next(const struct ring *ring, size_t *at, size_t *taken)
+struct trace_event ring_next(const struct trace_ring *ring, size_t *at, size_t *taken)
 {
 	const struct entry *entry = (const struct entry *)(ring->bytes + *at);
 
@@ -100,7 +100,7 @@ struct trace_event ring_next(const struct ring *ring, size_t *at, size_t *taken)
 	return event;
 }
 
-void ring_drop(struct ring *ring, size_t taken)
+void ring_drop(struct trace_ring *ring, size_t taken)
 {
 	ring->head = (ring->head + taken) % RING_SIZE;
 	ring->used -= taken;

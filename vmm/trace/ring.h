@@ -8,7 +8,7 @@
 
 #define RING_SIZE (8u << 20) /* bytes; only what is used takes memory */
 
-struct ring {
+struct trace_ring {
 	uint8_t *bytes;
 	size_t head, used;    /* where the oldest event is, and how much lies from there on */
 	uint64_t crowded_out; /* events that found no room since the last that did */
@@ -16,16 +16,16 @@ struct ring {
 };
 
 /* 0 or -ENOMEM. */
-int ring_init(struct ring *ring);
-void ring_release(struct ring *ring);
+int ring_init(struct trace_ring *ring);
+void ring_release(struct trace_ring *ring);
 
 /* A copy of the event with its descriptors and data; where there is no room it is counted, and the count goes before
  * the next that finds some. Times do not go back. */
-void ring_put(struct ring *ring, const struct trace_event *event);
+void ring_put(struct trace_ring *ring, const struct trace_event *event);
 
 /* The event at *at, which is `taken` behind the head: its pointers lead into the ring. Moves both behind it. */
-struct trace_event ring_next(const struct ring *ring, size_t *at, size_t *taken);
+struct trace_event ring_next(const struct trace_ring *ring, size_t *at, size_t *taken);
 /* The first `taken` bytes are done with. */
-void ring_drop(struct ring *ring, size_t taken);
+void ring_drop(struct trace_ring *ring, size_t taken);
 
 #endif

@@ -51,7 +51,7 @@ uint64_t stats_percentile(const struct stats_row *row, unsigned percent)
 
 	for (unsigned i = 0; i < STATS_BUCKETS; i++) {
 		seen += row->buckets[i];
-		if (seen >= wanted && seen) /* no time was longer than the longest */
+		if (seen >= wanted && seen && i < STATS_BUCKETS - 1) /* no time was longer than the longest */
 			return stats_bucket_ns(i) < row->max ? stats_bucket_ns(i) : row->max;
 	}
 	return row->max;

@@ -19,7 +19,7 @@ static char *room(struct text *text, size_t len)
 {
 	if (text->failed)
 		return NULL;
-	if (text->size - text->len < len) {
+	if (!text->bytes || text->size - text->len < len) {
 		size_t size = text->size ? text->size : SIZE_FIRST;
 
 		while (size - text->len < len)
