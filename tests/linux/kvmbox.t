@@ -28,7 +28,7 @@ is "$STATUS" 127 'not found: 127'
 like "$ERR" 'no-such-command: not found' '... and it says so'
 
 run $box sh -c 'for file in README Makefile tests/linux/x /etc/x; do { echo x >>$file; } 2>/dev/null && echo $file; done
-	echo $(cat scripts/kvmbox | cksum); touch /tmp/x && ls -A /tmp'
+	echo $(cat scripts/kvmbox | cksum); own=${PWD#/tmp/}; touch /tmp/x && ls -A /tmp | grep -vxF "${own%%/*}"'
 is "$OUT" "$(cksum <scripts/kvmbox)
 x" 'all else is read-only and the same as here; /tmp is empty and can be written'
 
