@@ -3,14 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/log.h"
+
+#define WRITE_MS 1000u
 
 int file_open(struct file *file, const char *option, const char *path)
 {
@@ -75,61 +80,99 @@ int file_read(const struct file *file, uint64_t offset, void *to, uint64_t len)
 	return 0;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+/* All of the bytes; a pipe or terminal gets a second to take them. */
 static int write_all(int fd, const uint8_t *bytes, size_t len)
 {
-	while (len) {
-		ssize_t n = write(fd, bytes, len);
+	uint64_t end = now_ms() + WRITE_MS, now;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
+	while (len) {
+		struct pollfd out = { .fd = fd, .events = POLLOUT };
+
+		now = now_ms();
+		if (now >= end || poll(&out, 1, (int)(end - now)) == 0)
+			return -ETIMEDOUT;
+		/* so much fits, and a write that is no longer does not block, where poll() says that there is room */
+		ssize_t n = write(fd, bytes, len < PIPE_BUF ? len : PIPE_BUF);
+
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return -errno;
-		bytes += n;
-		len -= (size_t)n;
+		bytes += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
 	}
 	return 0;
 }
 
-/* The file that a path with links means; the path itself where there is none yet. To be freed. */
-static char *resolve(const char *path)
+static bool begins(const char *path, const char *with)
 {
-	struct stat st;
+	return strncmp(path, with, strlen(with)) == 0;
+}
 
-	/* a link to nowhere yet: its target comes into being */
-	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && access(path, F_OK) < 0) {
+/*
+ * The plain file that is to be replaced, by its real name, to be freed; a link to nowhere gets its target. NULL where
+ * the path is something to write into instead: a device, a pipe, a descriptor under another name.
+ */
+static char *replaceable(const char *path)
+{
+	struct stat st, own;
+	char *real = realpath(path, NULL);
+
+	if (!real && errno == ENOENT && lstat(path, &st) < 0) {
+		return strdup(path); /* there is none yet */
+	} else if (!real && S_ISLNK(st.st_mode)) {
 		int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 
 		if (fd >= 0)
 			close(fd);
+		real = realpath(path, NULL);
 	}
-	char *real = realpath(path, NULL);
+	bool is_own = false;
 
-	return real ? real : strdup(path);
+	for (int fd = STDIN_FILENO; real && fd <= STDERR_FILENO; fd++)
+		is_own |= stat(real, &st) == 0 && fstat(fd, &own) == 0 && own.st_dev == st.st_dev &&
+			  own.st_ino == st.st_ino;
+	if (!real || is_own || begins(path, "/dev/") || begins(path, "/proc/") || !S_ISREG(st.st_mode)) {
+		free(real);
+		return NULL;
+	}
+	return real;
 }
 
-/* Standard output or error under any name: others write there too, so it cannot be replaced. Its descriptor, or -1. */
-static int standard_fd(const struct stat *st)
+/* Beside the file, under a name that nobody has. Its descriptor and *name, to be freed, or -errno. */
+static int make_fresh(const char *real, char **name)
 {
-	struct stat own;
+	mode_t mask = umask(0);
+	struct stat st;
+	int fd;
 
-	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fstat(fd, &own) == 0 && own.st_dev == st->st_dev && own.st_ino == st->st_ino)
-			return fd;
-	return -1;
-}
-
-static int replace(const char *path, const void *bytes, size_t len)
-{
-	char *fresh = NULL;
-
-	if (asprintf(&fresh, "%s.new", path) < 0)
+	umask(mask);
+	if (asprintf(name, "%s.XXXXXX", real) < 0) {
+		*name = NULL;
 		return -ENOMEM;
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	int err = fd < 0 ? -errno : write_all(fd, bytes, len);
+	}
+	fd = mkostemp(*name, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	fchmod(fd, stat(real, &st) == 0 ? st.st_mode & 07777 : 0666 & ~mask);
+	return fd;
+}
+
+static int replace(const char *real, const void *bytes, size_t len)
+{
+	char *fresh;
+	int fd = make_fresh(real, &fresh);
+	int err = fd < 0 ? fd : write_all(fd, bytes, len);
 
 	if (fd >= 0 && close(fd) < 0 && !err)
 		err = -errno;
-	if (!err && rename(fresh, path) < 0)
+	if (!err && rename(fresh, real) < 0)
 		err = -errno;
 	if (err && fd >= 0)
 		unlink(fresh);
@@ -137,25 +180,53 @@ static int replace(const char *path, const void *bytes, size_t len)
 	return err;
 }
 
+/* Standard output and error keep their place in their file, which an open() of their name would not. */
+static int open_in_place(const char *path, int *fd)
+{
+	struct stat st, own;
+
+	for (*fd = STDOUT_FILENO; *fd <= STDERR_FILENO; ++*fd)
+		if (stat(path, &st) == 0 && fstat(*fd, &own) == 0 && own.st_dev == st.st_dev && own.st_ino == st.st_ino)
+			return 0;
+	*fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return *fd < 0 ? -errno : 0;
+}
+
 int file_replace(const char *path, const void *bytes, size_t len)
 {
-	struct stat st;
+	char *real = replaceable(path);
+	int fd, err;
 
-	bool exists = stat(path, &st) == 0;
-
-	if (exists && standard_fd(&st) >= 0)
-		return write_all(standard_fd(&st), bytes, len);
-	if (exists && !S_ISREG(st.st_mode)) {
-		int fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-		int err = fd < 0 ? -errno : write_all(fd, bytes, len);
-
-		if (fd >= 0)
-			close(fd);
+	if (real) {
+		err = replace(real, bytes, len);
+		free(real);
 		return err;
 	}
-	char *real = resolve(path);
-	int err = real ? replace(real, bytes, len) : -ENOMEM;
-
-	free(real);
+	err = open_in_place(path, &fd);
+	if (err)
+		return err;
+	err = write_all(fd, bytes, len);
+	if (fd > STDERR_FILENO)
+		close(fd);
 	return err;
+}
+
+int file_can_replace(const char *path)
+{
+	char *real = replaceable(path), *fresh;
+	struct stat st;
+	int fd;
+
+	if (!real && access(path, W_OK) < 0)
+		return -errno;
+	if (!real)
+		return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? -EISDIR : 0;
+	fd = make_fresh(real, &fresh);
+	if (fd >= 0) {
+		close(fd);
+		unlink(fresh);
+	}
+	free(fresh);
+	free(real);
+	return fd < 0 ? fd : 0;
 }

@@ -25,8 +25,11 @@ int file_read(const struct file *file, uint64_t offset, void *to, uint64_t len);
 
 /*
  * Makes `bytes` the content of a plain file in one step: a reader sees the old or the new, never a part. What is there
- * and no plain file (a pipe, /dev/stdout) is written to. 0 or -errno, without a message; then nothing has changed.
+ * and no plain file (a pipe, a device), or one of our own standard files under any name, is written into, for a second
+ * at most. 0 or -errno, without a message; a plain file then is as it was.
  */
 int file_replace(const char *path, const void *bytes, size_t len);
+/* Whether that would work, as far as can be told without doing it. 0 or -errno, without a message. */
+int file_can_replace(const char *path);
 
 #endif

@@ -44,17 +44,23 @@ void log_error(const char *fmt, ...)
 	va_end(args);
 }
 
-void log_block(const char *prefix, const char *lines, size_t len)
+void log_block(int wait_ms, const char *prefix, const char *lines, size_t len)
 {
 	const char *end = lines + len;
+	struct timespec begin, now;
 
+	clock_gettime(CLOCK_MONOTONIC, &begin);
 	while (lines < end) {
 		struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
 		const char *newline = memchr(lines, '\n', (size_t)(end - lines));
 		const char *next = newline ? newline + 1 : end;
 		struct iovec line[] = { { (void *)prefix, strlen(prefix) }, { (void *)lines, (size_t)(next - lines) } };
 
-		if (poll(&err, 1, ERROR_WAIT_MS) <= 0 || writev(STDERR_FILENO, line, 2) < 0)
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		int left = wait_ms -
+			   (int)((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000);
+
+		if (poll(&err, 1, left > 0 ? left : 0) <= 0 || writev(STDERR_FILENO, line, 2) < 0)
 			return;
 		lines = next;
 	}

@@ -13,10 +13,10 @@
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Lines that are there already, on standard error, each behind `prefix`. Where standard error takes nothing for a
- * second the rest is lost.
+ * Lines that are there already, on standard error, each behind `prefix`. Waits up to `wait_ms` in all for a standard
+ * error that is full; what it does not take by then is lost.
  */
-void log_block(const char *prefix, const char *lines, size_t len);
+void log_block(int wait_ms, const char *prefix, const char *lines, size_t len);
 
 /* What a guest can cause at will must not flood the host: at most LOG_GUEST_BURST lines in LOG_GUEST_SECONDS. */
 #define LOG_GUEST_BURST   10

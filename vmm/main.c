@@ -120,6 +120,10 @@ int main(int argc, char **argv)
 		log_error("--stats-interval: of which counts? give --stats too, or --stats=FILE");
 		goto out;
 	}
+	if (options.config.trace_data != TRACE_DATA_DEFAULT && !options.config.n_traces) {
+		log_error("--trace-data: of which trace? give --trace FILE too");
+		goto out;
+	}
 	if (options.config.initrd && !options.config.kernel && !options.config.dump_map) {
 		log_error("--initrd %s: belongs to a kernel; name one with --kernel FILE", options.config.initrd);
 		goto out;

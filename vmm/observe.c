@@ -19,6 +19,10 @@
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
+/* How long a standard error that is full is waited for: during the run all devices wait too. */
+#define LIVE_MS 100
+#define END_MS  2000
+
 struct observer {
 	struct vm *vm;
 	struct stats_series *series; /* for the JSON */
@@ -52,9 +56,11 @@ static void write_json(struct observer *observer, const struct text *json)
 	observer->json_failed = err;
 }
 
-/* `exits`: how many there were; 0: as many as were counted, for the vCPUs run on. */
+/* `exits`: how many there were, at the end; 0: as many as were counted, for the vCPUs run on. */
 static void show_counts(struct observer *observer, uint64_t exits)
 {
+	uint64_t now = trace_now(&observer->vm->trace);
+	bool last = exits;
 	const struct vm_config *config = observer->vm->config;
 	struct stats *sum = sum_up(observer->vm);
 	struct text out = { 0 };
@@ -64,14 +70,14 @@ static void show_counts(struct observer *observer, uint64_t exits)
 	if (!exits)
 		exits = stats_sum(sum);
 	if (config->stats) {
+		if (!last)
+			text_printf(&out, "the first %.3f s:\n", 1e-9 * (double)now);
 		stats_table(sum, exits, &out);
-		log_block("", out.bytes, out.len);
+		log_block(last ? END_MS : LIVE_MS, "", out.bytes, out.len);
 		out.len = 0;
 	}
 	if (observer->series) {
-		uint64_t now = trace_now(&observer->vm->trace);
-
-		series_add(observer->series, sum, now, true);
+		series_add(observer->series, sum, now, last);
 		stats_json(sum, exits, now, observer->series, &out);
 		write_json(observer, &out);
 	}
@@ -129,16 +135,13 @@ static int start_counts(struct observer *observer)
 	if (err)
 		return err;
 	loop_set_timer(observer->sampler, SERIES_FIRST, SERIES_FIRST);
-	err = file_replace(config->stats_file, "", 0); /* now, not after an hour, is the time to find it impossible */
-	if (err)
-		log_error("--stats=%s: %s", config->stats_file, strerror(-err));
-	return err;
+	return 0;
 }
 
 /* --- the flight recorder ------------------------------------------------------------------------------------------ */
 
 /* The events that are kept and how the devices stand; of one device where `name` is not NULL. */
-static void show_recorder(const struct vm *vm, const char *name)
+static void show_recorder(const struct vm *vm, const char *name, int wait_ms)
 {
 	struct text events = { 0 }, out = { 0 };
 	unsigned n = vm->trace.recorder ? recorder_show(&vm->trace, name, &events) : 0;
@@ -150,14 +153,14 @@ static void show_recorder(const struct vm *vm, const char *name)
 	for (unsigned i = 0; i < vm->n_devices; i++)
 		if (vm->devices[i].ops->report)
 			vm->devices[i].ops->report(vm->devices[i].ctx, name, &out);
-	log_block("minivmm: ", out.bytes, out.len);
+	log_block(wait_ms, "minivmm: ", out.bytes, out.len);
 	text_free(&events);
 	text_free(&out);
 }
 
 void observe_recorder(struct observer *observer)
 {
-	show_recorder(observer->vm, NULL);
+	show_recorder(observer->vm, NULL, LIVE_MS);
 }
 
 void observe_failure(struct observer *observer, const char *name)
@@ -187,7 +190,7 @@ static void on_failure(void *ctx, uint32_t events)
 	if (read(observer->failure_fd, &count, sizeof(count)) < 0)
 		return;
 	while (observer->shown < VM_DEVICES_MAX && atomic_load(&observer->failed[observer->shown]))
-		show_recorder(observer->vm, atomic_load(&observer->failed[observer->shown++]));
+		show_recorder(observer->vm, atomic_load(&observer->failed[observer->shown++]), LIVE_MS);
 }
 
 /* --- from start to end -------------------------------------------------------------------------------------------- */
@@ -203,25 +206,59 @@ static void observer_free(struct observer *observer)
 	free(observer);
 }
 
+static int start_recorder(struct observer *observer)
+{
+	observer->failure_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (observer->failure_fd < 0)
+		return -errno;
+	return loop_add_fd(observer->vm->loop, observer->failure_fd, EPOLLIN, on_failure, observer, &observer->failure);
+}
+
+static int start_traces(struct vm *vm)
+{
+	const struct vm_config *config = vm->config;
+	struct trace *trace = &vm->trace;
+	const char *spared[3 + TRACE_FILES_MAX + 1];
+	unsigned n = 0;
+	int err = 0;
+
+	if (config->kernel)
+		spared[n++] = config->kernel;
+	if (config->initrd)
+		spared[n++] = config->initrd;
+	if (config->stats_file)
+		spared[n++] = config->stats_file;
+	for (unsigned i = 0; i < config->n_traces && !err; i++) {
+		spared[n] = NULL;
+		err = trace_file_open(&trace->files[i], config->traces[i], spared);
+		if (!err)
+			spared[n++] = trace_file_path(trace->files[trace->n_files++]);
+	}
+	return err;
+}
+
 static int start(struct observer *observer)
 {
 	struct vm *vm = observer->vm;
 	struct trace *trace = &vm->trace;
+	const char *stats_file = vm->config->stats_file;
+	int err = start_recorder(observer);
 
-	observer->failure_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (observer->failure_fd < 0)
-		return -errno;
-	int err = loop_add_fd(vm->loop, observer->failure_fd, EPOLLIN, on_failure, observer, &observer->failure);
-
+	/* a reader that went away, a file that may not grow: errors of write(2), not our death */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (!err)
 		err = start_counts(observer);
-	if (err)
+	if (err) {
+		log_error("cannot watch the run: %s", strerror(-err));
 		return err;
-	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write(2), not our death */
-	for (unsigned i = 0; i < vm->config->n_traces && !err; i++) {
-		err = trace_file_open(&trace->files[i], vm->config->traces[i]);
-		trace->n_files += !err;
 	}
+	err = stats_file ? file_can_replace(stats_file) : 0; /* now, not after an hour, is the time to find out */
+	if (err) {
+		log_error("--stats=%s: %s", stats_file, strerror(-err));
+		return err;
+	}
+	err = start_traces(vm);
 	if (err)
 		return err;
 	trace->data_max = vm->config->trace_data;
@@ -235,8 +272,10 @@ int observe_start(struct observer **out, struct vm *vm)
 	struct observer *observer = calloc(1, sizeof(*observer));
 	int err;
 
-	if (!observer)
+	if (!observer) {
+		log_error("cannot watch the run: no memory");
 		return -ENOMEM;
+	}
 	observer->vm = vm;
 	observer->failure_fd = -1;
 	err = start(observer);
@@ -267,7 +306,7 @@ void observe_end(struct observer *observer, int status)
 	TRACE(&vm->trace, end, NULL, status);
 	on_failure(observer, 0); /* where the loop had no time for it */
 	if (is_accident(status))
-		show_recorder(vm, NULL);
+		show_recorder(vm, NULL, END_MS);
 	for (unsigned i = 0; i < vm->trace.n_files; i++)
 		trace_file_close(vm->trace.files[i]);
 	vm->trace.n_files = 0;

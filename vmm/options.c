@@ -9,7 +9,7 @@
 
 #include "vmm/log.h"
 #include "vmm/number.h"
-#include "vmm/trace/file.h"
+#include "vmm/trace/spec.h"
 
 #define MIB         (1ull << 20)
 #define MEM_DEFAULT (512 * MIB)
@@ -129,6 +129,10 @@ static int set_stats(struct vm_config *config, const char *file)
 {
 	if (file && !*file)
 		return bad("--stats", "=", "a file's name behind the =, or nothing at all");
+	if (file && config->stats_file) {
+		log_error("--stats=%s: the counts go to %s already; one file is all", file, config->stats_file);
+		return -EINVAL;
+	}
 	if (file)
 		config->stats_file = file;
 	else
@@ -138,12 +142,15 @@ static int set_stats(struct vm_config *config, const char *file)
 
 static int add_trace(struct vm_config *config, const char *spec)
 {
+	size_t path_len;
+
 	if (config->n_traces == TRACE_FILES_MAX) {
 		log_error("--trace %s: there are %u already, the most that can be", spec, TRACE_FILES_MAX);
 		return -EINVAL;
 	}
 	config->traces[config->n_traces++] = spec;
-	return strcmp(spec, "help") == 0 ? 0 : trace_file_check(spec); /* main.c helps */
+	/* "help" is main.c's */
+	return strcmp(spec, "help") == 0 || trace_spec(spec, &path_len) ? 0 : -EINVAL;
 }
 
 static int add_device(struct vm_config *config, char *spec)

@@ -9,8 +9,8 @@
  *
  * Counts and times of exits are kept beside it, where exits are served: stats.h.
  *
- * Any thread emits, under any lock; nothing waits, and nothing is allocated. What an event points to must live as long
- * as the machine: names of devices, ranges of a bus, string constants.
+ * Any thread emits, under any lock; nothing waits for a disk or a reader, and nothing is allocated. What an event
+ * points to must live as long as the machine: names of devices, ranges of a bus, string constants.
  */
 #ifndef MINIVMM_TRACE_H
 #define MINIVMM_TRACE_H
@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #if defined(__has_include)
@@ -69,7 +70,7 @@ struct trace_field {
 	E(pio_read, "a vCPU reads an I/O port", TRACE_ACCESS) \
 	E(pio_write, "a vCPU writes an I/O port", TRACE_ACCESS) \
 	E(exit, "a vCPU leaves the guest for another reason", {"reason", TRACE_WORD}) \
-	E(enter, "the vCPU goes back to the guest: `ns` after it left it for `reason` (0 where neither --stats nor --trace has the time taken)", \
+	E(enter, "an exit is served, and the vCPU goes back to the guest where the run goes on: `ns` after it left it for `reason` (0 where neither --stats nor --trace has the time taken)", \
 		{"ns", TRACE_NS}, {"reason", TRACE_WORD}, {"reg", TRACE_REG}, {"addr", TRACE_HEX}) \
 	E(status, "device status changes", {"old", TRACE_STATUS}, {"new", TRACE_STATUS}) \
 	E(features, "FEATURES_OK is set: what driver and device agreed on", {"bits", TRACE_FEATURES}) \
@@ -149,24 +150,27 @@ struct trace_event {
 #define TRACE_DATA_MAX     4096u /* bytes of a chain that --trace-data may ask for */
 #define TRACE_DATA_DEFAULT 16u
 
-/*
- * A slot of the flight recorder. Written by any thread at any time, also while it is read: see recorder.c. Only a
- * thread that is held up in here for as long as the others need for TRACE_RECORDS events can spoil one, its own.
- */
+/* A slot of the flight recorder. Written by any thread at any time, also while it is read: see recorder.c. */
 struct trace_record {
 	uint64_t cycles; /* arch_cycles() */
 	const char *dev;
 	uint64_t args[TRACE_ARGS_MAX];
 	uint16_t kind;
 	int16_t cpu;
-	uint32_t seq; /* 1 + the event's number, once it is written */
+	uint32_t seq; /* trace_seq() of the event in it; TRACE_BUSY while it is being written; 0 before the first */
 	union {
 		struct trace_desc descs[TRACE_RECORD_DESCS];
 		char text[TRACE_RECORD_DESCS * sizeof(struct trace_desc)]; /* NUL at the end */
 		uint64_t words[2 * TRACE_RECORD_DESCS];
 	};
 };
-_Static_assert(sizeof(struct trace_record) == 192, "three cache lines");
+_Static_assert(sizeof(struct trace_record) == 192, "1024 of them are 192 KiB");
+
+#define TRACE_BUSY 2u
+static inline uint32_t trace_seq(uint32_t number)
+{
+	return number << 1 | 1;
+}
 
 struct trace_file;
 
@@ -218,7 +222,10 @@ void trace_record_text(struct trace_record *record, const char *text);
 
 #define TRACE_PUT_(field, value) __atomic_store_n(&(field), value, __ATOMIC_RELAXED)
 
-/* A slot, filled but for what comes with the event; trace_record_end() makes it valid. `n` is a constant. */
+/*
+ * A slot, filled but for what comes with the event; trace_record_end() makes it valid. NULL where somebody still writes
+ * there, who was held up while the others went round: the event is not recorded. `n` is a constant.
+ */
 static inline __attribute__((always_inline)) struct trace_record *trace_record_begin(struct trace *trace, uint32_t *seq,
 										     enum trace_kind kind, unsigned n,
 										     const char *dev, uint64_t a,
@@ -228,7 +235,9 @@ static inline __attribute__((always_inline)) struct trace_record *trace_record_b
 	uint32_t number = __atomic_fetch_add(&trace->next, 1, __ATOMIC_RELAXED);
 	struct trace_record *record = &trace->records[number % TRACE_RECORDS];
 
-	__atomic_thread_fence(__ATOMIC_RELEASE); /* pairs with the reader's look at `next` */
+	/* acquire, release: pairs with the reader's two looks at seq */
+	if (__builtin_expect(__atomic_exchange_n(&record->seq, TRACE_BUSY, __ATOMIC_ACQ_REL) == TRACE_BUSY, 0))
+		return NULL;
 	TRACE_PUT_(record->cycles, arch_cycles());
 	TRACE_PUT_(record->dev, dev);
 	TRACE_PUT_(record->kind, (uint16_t)kind);
@@ -243,13 +252,22 @@ static inline __attribute__((always_inline)) struct trace_record *trace_record_b
 		TRACE_PUT_(record->args[3], d);
 	if (n > 4)
 		TRACE_PUT_(record->args[4], e);
-	*seq = number + 1;
+	*seq = trace_seq(number);
 	return record;
 }
 
 static inline __attribute__((always_inline)) void trace_record_end(struct trace_record *record, uint32_t seq)
 {
 	__atomic_store_n(&record->seq, seq, __ATOMIC_RELEASE); /* pairs with the reader's first look at it */
+}
+
+static inline void trace_record_desc(struct trace_record *record, unsigned i, const struct trace_desc *desc)
+{
+	uint64_t words[2];
+
+	memcpy(words, desc, sizeof(words));
+	TRACE_PUT_(record->words[2 * i], words[0]);
+	TRACE_PUT_(record->words[2 * i + 1], words[1]);
 }
 
 static inline __attribute__((always_inline)) void trace_emit(struct trace *trace, bool record, enum trace_kind kind,
@@ -261,19 +279,19 @@ static inline __attribute__((always_inline)) void trace_emit(struct trace *trace
 		uint32_t seq;
 		struct trace_record *slot = trace_record_begin(trace, &seq, kind, n, dev, a, b, c, d, e);
 
-		for (unsigned i = 0; extra && i < extra->n_descs && i < TRACE_RECORD_DESCS; i++) {
-			TRACE_PUT_(slot->words[2 * i], ((const uint64_t *)extra->descs)[2 * i]);
-			TRACE_PUT_(slot->words[2 * i + 1], ((const uint64_t *)extra->descs)[2 * i + 1]);
+		if (slot) {
+			for (unsigned i = 0; extra && i < extra->n_descs && i < TRACE_RECORD_DESCS; i++)
+				trace_record_desc(slot, i, &extra->descs[i]);
+			if (extra && extra->text)
+				trace_record_text(slot, extra->text);
+			trace_record_end(slot, seq);
 		}
-		if (extra && extra->text)
-			trace_record_text(slot, extra->text);
-		trace_record_end(slot, seq);
 	}
 	if (__builtin_expect(trace->n_files, 0))
 		trace_feed(trace, kind, dev, extra, a, b, c, d, e);
 }
 
-#ifdef TRACE_NONE /* for "make bench": what the code costs without all this */
+#ifdef TRACE_NONE /* for "make bench": what the code costs without its events */
 #define TRACE_EMIT_(trace, record, kind, dev, extra, a, b, c, d, e, ...)                                               \
 	do {                                                                                                           \
 		(void)(trace), (void)(record), (void)(dev), (void)(extra), (void)(a), (void)(b), (void)(c), (void)(d), \

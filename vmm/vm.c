@@ -68,7 +68,6 @@ static int catch_signals(struct vm *vm)
 	struct sigaction action;
 	int err = 0;
 
-	signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of write(2), not our death */
 	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]) && !err; i++)
 		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
 			err = loop_add_signal(vm->loop, signals[i], on_signal, vm, &source);

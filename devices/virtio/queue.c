@@ -325,8 +325,18 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 
 /* --- pushing ------------------------------------------------------------------------------------------------------ */
 
-/* Apart, so that it costs nothing where nobody listens. */
-static __attribute__((noinline)) void tell_used(const struct virtq *vq, const struct virtio_chain *chain, uint32_t len)
+static void publish(const struct virtq *vq)
+{
+	struct used *used = vq->used;
+
+	/* release: pairs with the driver's read barrier between reading used.idx and the entry (2.7.14) */
+	shared_store(&used->idx, vq->used_idx, __ATOMIC_RELEASE);
+}
+
+/* The event goes first: afterwards the driver may have the buffer for something else. Apart, so that it costs nothing
+ * where nobody listens. */
+static __attribute__((noinline)) void publish_told(const struct virtq *vq, const struct virtio_chain *chain,
+						   uint32_t len)
 {
 	/* the iovecs are those of the chain that was popped last, which may be another one */
 	bool has_bytes = chain->head == vq->last_head;
@@ -335,6 +345,7 @@ static __attribute__((noinline)) void tell_used(const struct virtq *vq, const st
 				     .n_bytes = len };
 
 	TRACE_WITH(vq->owner.trace, used, vq->owner.dev, &extra, vq->owner.index, chain->head, len, vq->used_idx);
+	publish(vq);
 }
 
 void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len)
@@ -349,10 +360,10 @@ void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len
 	used->ring[vq->used_idx & (vq->num - 1)] = (struct used_elem){ .id = le32_from(chain->head),
 								       .len = le32_from(len) };
 	vq->used_idx++;
-	/* release: pairs with the driver's read barrier between reading used.idx and the entry (2.7.14) */
-	shared_store(&used->idx, vq->used_idx, __ATOMIC_RELEASE);
 	if (trace_is_on(vq->owner.trace))
-		tell_used(vq, chain, len);
+		publish_told(vq, chain, len);
+	else
+		publish(vq);
 }
 
 bool virtq_notify(struct virtq *vq)

@@ -57,6 +57,8 @@ void virtio_queue_disable(struct virtio_dev *dev, uint32_t index)
 {
 	struct virtq *vq = virtio_queue(dev, index);
 
+	if (!vq)
+		virtio_ignore_quietly(dev, "QueueSel names no queue (virtio 1.2, 4.2.2)");
 	if (!vq || !vq->ready)
 		return;
 	vq->ready = false;

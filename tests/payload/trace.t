@@ -114,6 +114,37 @@ for file in /none/t "$TMP"; do
 	ok $? '... and one message'
 done
 
+# Nobody's file is written over but the one that is named, and that one only by one.
+cp "$PAYLOADS/test_virtio.elf" "$TMP/kernel"
+run "$MINIVMM" --kernel "$TMP/kernel" --mem 32 --device $TICKS --trace "$TMP/kernel"
+is "$STATUS/$(cmp "$TMP/kernel" "$PAYLOADS/test_virtio.elf")" 1/ '--trace onto the kernel: refused, and the kernel is as it was'
+one_message "$ERR"
+ok $? '... with one message'
+for others in "--trace $TMP/a --trace $TMP/a,format=timeline" "--stats=$TMP/a --trace $TMP/a"; do
+	: >"$TMP/a"
+	# shellcheck disable=SC2086 # several
+	payload $others
+	like "$STATUS/$ERR" "^1/minivmm: --trace $TMP/a: is the same file as $TMP/a; name another$" "refused: ${others//"$TMP"\//}"
+done
+rm -f "$TMP/a"
+run bash -c '"$@" >"$0"' "$TMP/a" "$MINIVMM" --kernel "$TMP/kernel" --mem 32 --trace "$TMP/a"
+like "$STATUS/$ERR" '^1/minivmm: .* is the same file as standard output' 'refused: standard output'
+echo mine >"$TMP/keep"
+payload --trace "$TMP/keep.jsonl" --trace "$TMP/keep" --trace /none/x
+is "$(ls "$TMP/keep" "$TMP/keep.jsonl" 2>/dev/null)" "$TMP/keep" 'a run that does not come about removes what it made, and nothing else'
+echo mine >"$TMP/s.new"
+ln -sf s2 "$TMP/link"
+payload --stats="$TMP/link"
+is "$(jq .version "$TMP/s2")/$(readlink "$TMP/link")/$(cat "$TMP/s.new")" 1/s2/mine '--stats=LINK writes what the link means'
+run bash -c '"$@" 3>"$0"' "$TMP/fd3" "$MINIVMM" --kernel "$TMP/kernel" --mem 32 --device $TICKS --stats=/dev/fd/3
+is "$STATUS/$(jq .version "$TMP/fd3")" 0/1 '--stats=/dev/fd/3 writes there'
+mkfifo "$TMP/counts"
+jq .version "$TMP/counts" >"$TMP/version" &
+payload --stats="$TMP/counts"
+wait $!
+is "$STATUS/$(cat "$TMP/version")" 0/1 '--stats=FIFO writes to its reader'
+is "$(find "$TMP" -mindepth 1 -name '*.??????' ! -name '*.json' ! -name '*.jsonl')" '' 'nothing half-made is left behind'
+
 # During the run: SIGUSR1, --stats-interval. A guest that halts has its first lines out by then.
 # start ARGUMENT... : in the background, until it says that it is ready
 start() {

@@ -13,6 +13,7 @@
 #include "tests/unit/echo.h"
 #include "tests/unit/support.h"
 #include "vmm/observe.h"
+#include "vmm/trace/spec.h"
 
 #define NAME    "file"
 #define THREADS 4
@@ -27,7 +28,7 @@ static void refused(const char *spec, int err, const char *part)
 	struct stat st;
 
 	catch_stderr();
-	int got = trace_file_open(&file, spec);
+	int got = trace_file_open(&file, spec, NULL);
 	const char *said = caught_stderr();
 
 	assert_one_message(said, part);
@@ -65,12 +66,22 @@ static void files_that_cannot_be(void **state)
 static void specs_that_are_checked_alone(void **state)
 {
 	(void)state;
-	assert_int_equal(trace_file_check("a"), 0);
-	assert_int_equal(trace_file_check("/no/such/file,format=transcript"), 0);
-	assert_int_equal(trace_file_check("a,b=c.pftrace.json"), 0);
+	size_t len;
+
+	assert_ptr_equal(trace_spec("a", &len), &trace_transcript);
+	assert_int_equal(len, 1);
+	assert_ptr_equal(trace_spec("/no/such/file.pftrace.json,format=transcript", &len), &trace_transcript);
+	assert_int_equal(len, 26);
+	assert_ptr_equal(trace_spec("a,format=timeline", &len), &trace_timeline);
+	assert_int_equal(len, 1);
+	assert_ptr_equal(trace_spec("a,b=c.pftrace.json", &len), &trace_timeline);
+	assert_int_equal(len, 18);
 	catch_stderr();
-	assert_int_equal(trace_file_check("a,format=json"), -EINVAL);
+	assert_null(trace_spec("a,format=json", &len));
 	assert_one_message(caught_stderr(), "transcript and timeline");
+	catch_stderr();
+	assert_null(trace_spec("a,fromat=timeline", &len));
+	assert_one_message(caught_stderr(), "only format=NAME");
 }
 
 /* All files that were made go where the run does not come about, and none that is no plain file. */

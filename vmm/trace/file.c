@@ -15,24 +15,26 @@
 #include "vmm/log.h"
 #include "vmm/trace/format.h"
 #include "vmm/trace/ring.h"
+#include "vmm/trace/spec.h"
 
-#define WAKE_NS     20000000    /* how long events wait for their thread, at most */
-#define BATCH       (64u << 10) /* bytes of text a write */
-#define STUCK_MS    1000        /* after the run: how long a reader that takes nothing is waited for */
-#define FORMAT_WORD ",format="
+#define WAKE_NS  20000000    /* how long events wait for their thread, at most */
+#define BATCH    (64u << 10) /* bytes of text a write */
+#define WAIT_MS  100
+#define STUCK_NS 1000000000u /* after the run: how long a reader that takes nothing is waited for */
 
 struct trace_file {
 	const struct trace_format *format;
 	void *state;
 	char *path;
 	int fd;
-	bool is_regular;
+	bool is_regular, is_new;
 	pthread_t thread;
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t wake;
 	struct trace_ring ring;
 	bool stopping;
+	uint64_t deadline; /* of CLOCK_MONOTONIC in ns, once it is stopping */
 
 	/* the thread's own */
 	struct text text;
@@ -57,21 +59,28 @@ void trace_file_put(struct trace_file *file, const struct trace_event *event)
 
 /* --- the thread --------------------------------------------------------------------------------------------------- */
 
-/* Waits for a pipe's reader, for as long as the run goes on. */
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Waits for a pipe's reader, for as long as the run goes on; for all that is left then there is STUCK_NS. */
 static bool writable(struct trace_file *file)
 {
 	struct pollfd fd = { .fd = file->fd, .events = POLLOUT };
-	int ready, waited = 0;
-	bool stopping;
+	uint64_t deadline;
 
 	do {
-		ready = poll(&fd, 1, 100);
 		pthread_mutex_lock(&file->lock);
-		stopping = file->stopping;
+		deadline = file->deadline;
 		pthread_mutex_unlock(&file->lock);
-		waited += stopping ? 100 : 0;
-	} while (ready == 0 && waited < STUCK_MS);
-	return ready > 0;
+		if (deadline && !file->is_regular && now_ns() > deadline)
+			return false;
+	} while (poll(&fd, 1, WAIT_MS) == 0);
+	return true;
 }
 
 /* All of the text, or -errno; a plain file then ends with the last whole line, as before. */
@@ -195,42 +204,6 @@ static void *file_thread(void *arg)
 
 /* --- open and close ----------------------------------------------------------------------------------------------- */
 
-static bool ends_with(const char *text, size_t len, const char *ending)
-{
-	size_t n = strlen(ending);
-
-	return len > n && memcmp(text + len - n, ending, n) == 0;
-}
-
-/* The format of a spec, and how much of it is the path. NULL with a message. */
-static const struct trace_format *find_format(const char *spec, size_t *path_len)
-{
-	const char *word = strstr(spec, FORMAT_WORD);
-
-	*path_len = word ? (size_t)(word - spec) : strlen(spec);
-	if (*path_len == 0 || (*path_len == 1 && *spec == '-')) {
-		log_error("--trace %s: takes a file's name; standard output is the guest's console", spec);
-		return NULL;
-	}
-	if (!word)
-		return ends_with(spec, *path_len, trace_timeline.ending) ? &trace_timeline : &trace_transcript;
-	word += strlen(FORMAT_WORD);
-	if (strcmp(word, trace_timeline.name) == 0)
-		return &trace_timeline;
-	if (strcmp(word, trace_transcript.name) == 0)
-		return &trace_transcript;
-	log_error("--trace %.*s: there is no format '%s'; there are %s and %s", (int)*path_len, spec, word,
-		  trace_transcript.name, trace_timeline.name);
-	return NULL;
-}
-
-int trace_file_check(const char *spec)
-{
-	size_t path_len;
-
-	return find_format(spec, &path_len) ? 0 : -EINVAL;
-}
-
 static void file_free(struct trace_file *file)
 {
 	if (file->fd >= 0)
@@ -244,12 +217,44 @@ static void file_free(struct trace_file *file)
 	free(file);
 }
 
-static int open_path(struct trace_file *file)
+/* Whether a name means the file that is open as `st`: another's words would be written over. */
+static bool is_same(const struct stat *st, const char *path)
 {
+	struct stat other;
+
+	return path && stat(path, &other) == 0 && other.st_dev == st->st_dev && other.st_ino == st->st_ino;
+}
+
+static int spare(const struct trace_file *file, const struct stat *st, const char *const *spared)
+{
+	static const char *const standard[] = { "standard input", "standard output", "standard error" };
+	const char *what = NULL;
+
+	if (S_ISCHR(st->st_mode)) /* a terminal, /dev/null */
+		return 0;
+	for (; spared && *spared && !what; spared++)
+		what = is_same(st, *spared) ? *spared : NULL;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && !what; fd++) {
+		struct stat own;
+
+		if (fstat(fd, &own) == 0 && own.st_dev == st->st_dev && own.st_ino == st->st_ino)
+			what = standard[fd];
+	}
+	if (what)
+		log_error("--trace %s: is the same file as %s; name another", file->path, what);
+	return what ? -EEXIST : 0;
+}
+
+static int open_path(struct trace_file *file, const char *const *spared)
+{
+	/* O_NONBLOCK: a pipe without a reader must not keep us here, nor one that is full later */
+	const int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	struct stat st;
 
-	/* O_NONBLOCK: a pipe without a reader must not keep us here, nor one that is full later */
-	file->fd = open(file->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+	file->fd = open(file->path, flags | O_CREAT | O_EXCL, 0666);
+	file->is_new = file->fd >= 0;
+	if (file->fd < 0 && errno == EEXIST)
+		file->fd = open(file->path, flags | O_CREAT, 0666); /* O_CREAT: what a link means need not be there */
 	if (file->fd < 0 || fstat(file->fd, &st) < 0) {
 		int err = errno;
 
@@ -258,7 +263,13 @@ static int open_path(struct trace_file *file)
 		return -err;
 	}
 	file->is_regular = S_ISREG(st.st_mode);
-	return 0;
+	int err = file->is_new ? 0 : spare(file, &st, spared);
+
+	if (!err && file->is_regular && ftruncate(file->fd, 0) < 0) {
+		err = -errno;
+		log_error("--trace %s: %s", file->path, strerror(-err));
+	}
+	return err;
 }
 
 static int start_thread(struct trace_file *file)
@@ -274,10 +285,10 @@ static int start_thread(struct trace_file *file)
 	return -err;
 }
 
-int trace_file_open(struct trace_file **out, const char *spec)
+int trace_file_open(struct trace_file **out, const char *spec, const char *const *spared)
 {
 	size_t path_len;
-	const struct trace_format *format = find_format(spec, &path_len);
+	const struct trace_format *format = trace_spec(spec, &path_len);
 	struct trace_file *file = format ? calloc(1, sizeof(*file)) : NULL;
 	pthread_condattr_t attr;
 	int err;
@@ -298,7 +309,7 @@ int trace_file_open(struct trace_file **out, const char *spec)
 		err = -ENOMEM;
 		goto fail;
 	}
-	err = open_path(file);
+	err = open_path(file, spared);
 	if (err)
 		goto fail;
 	if (format->begin)
@@ -309,7 +320,7 @@ int trace_file_open(struct trace_file **out, const char *spec)
 		err = start_thread(file);
 	if (err) {
 		log_error("--trace %s: cannot begin it: %s", file->path, strerror(-err));
-		if (file->is_regular)
+		if (file->is_new)
 			unlink(file->path);
 		goto fail;
 	}
@@ -320,10 +331,16 @@ fail:
 	return err;
 }
 
+const char *trace_file_path(const struct trace_file *file)
+{
+	return file->path;
+}
+
 static void stop_thread(struct trace_file *file)
 {
 	pthread_mutex_lock(&file->lock);
 	file->stopping = true;
+	file->deadline = now_ns() + STUCK_NS;
 	pthread_cond_signal(&file->wake);
 	pthread_mutex_unlock(&file->lock);
 	pthread_join(file->thread, NULL);
@@ -343,7 +360,7 @@ void trace_file_close(struct trace_file *file)
 void trace_file_discard(struct trace_file *file)
 {
 	stop_thread(file);
-	if (file->is_regular)
+	if (file->is_new)
 		unlink(file->path);
 	file_free(file);
 }

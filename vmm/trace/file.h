@@ -9,13 +9,18 @@
 
 #include "vmm/trace.h"
 
-/* Creates the file that `spec` names, "FILE[,format=NAME]", and starts its thread. 0 or -errno, with a message. */
-int trace_file_open(struct trace_file **file, const char *spec);
-/* Checks `spec` alone. 0 or -EINVAL, with a message. */
-int trace_file_check(const char *spec);
-/* Writes what is left, says what is missing, and closes it. No emitter may be left. */
+/*
+ * Creates the file that `spec` names, "FILE[,format=NAME]", and starts its thread. What is there under that name is
+ * written over, but not a standard file of ours, nor one of `spared`, names up to a NULL, or NULL. 0 or -errno, with a
+ * message.
+ */
+int trace_file_open(struct trace_file **file, const char *spec, const char *const *spared);
+/* Its name without the format; as long as the file. */
+const char *trace_file_path(const struct trace_file *file);
+/* Writes what is left, says what is missing, and closes it, within a second or as fast as the disk. No emitter may be
+ * left. */
 void trace_file_close(struct trace_file *file);
-/* Closes it, and removes it where it is ours: the run did not come about. */
+/* Closes it, and removes it where it was not there before: the run did not come about. */
 void trace_file_discard(struct trace_file *file);
 
 /* Any thread; copies all that the event points to but device names, ranges and words. */

@@ -26,7 +26,7 @@ static bool take(const struct trace *trace, uint32_t number, struct trace_record
 	const struct trace_record *slot = &trace->records[number % TRACE_RECORDS];
 #define GET(field) __atomic_load_n(&slot->field, __ATOMIC_RELAXED)
 
-	if (__atomic_load_n(&slot->seq, __ATOMIC_ACQUIRE) != number + 1) /* pairs with trace_record_end() */
+	if (__atomic_load_n(&slot->seq, __ATOMIC_ACQUIRE) != trace_seq(number)) /* pairs with trace_record_end() */
 		return false;
 	copy->cycles = GET(cycles);
 	copy->dev = GET(dev);
@@ -36,10 +36,9 @@ static bool take(const struct trace *trace, uint32_t number, struct trace_record
 		copy->args[i] = GET(args[i]);
 	for (unsigned i = 0; i < 2 * TRACE_RECORD_DESCS; i++)
 		copy->words[i] = GET(words[i]);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE); /* pairs with the exchange in trace_record_begin() */
+	return GET(seq) == trace_seq(number);
 #undef GET
-	/* pairs with the fence in trace_record_begin(): whoever writes into this slot has taken a number before */
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&trace->next, __ATOMIC_RELAXED) - number <= TRACE_RECORDS;
 }
 
 static void show_descs(struct text *out, const struct trace_event *event)
@@ -107,9 +106,7 @@ unsigned recorder_show(const struct trace *trace, const char *dev, struct text *
 	}
 	/* all at once: while they are put into words, a machine that runs would overwrite them */
 	for (uint32_t number = end - TRACE_RECORDS; number != end; number++)
-		/* a slot that was never written has seq 0, which is no event's */
-		if (number + 1 != 0 && take(trace, number, &copies[n]))
-			n++;
+		n += take(trace, number, &copies[n]);
 	for (unsigned i = 0; i < n; i++) {
 		if (dev && copies[i].dev != dev)
 			continue;

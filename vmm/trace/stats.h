@@ -29,7 +29,7 @@ struct stats_row {
 	struct stats_key key;
 	uint64_t count;   /* 0: the row is free */
 	uint64_t ns, max; /* time from KVM_RUN's return to the next: the sum and the longest */
-	uint32_t buckets[STATS_BUCKETS];
+	uint64_t buckets[STATS_BUCKETS];
 };
 
 struct stats {

@@ -18,14 +18,23 @@ static void halve(struct stats_series *series)
 	series->period *= 2;
 }
 
+/* Three quarters of the period: a timer is a little early or late. */
+static bool is_early(const struct stats_series *series, uint64_t now)
+{
+	return series->n_samples && now - series->samples[series->n_samples - 1].ns < series->period / 4 * 3;
+}
+
 void series_add(struct stats_series *series, const struct stats *stats, uint64_t now, bool last)
 {
 	if (!series->period)
 		series->period = SERIES_FIRST;
-	if (!last && series->n_samples && now - series->samples[series->n_samples - 1].ns < series->period)
+	if (!last && is_early(series, now))
 		return;
-	if (series->n_samples == SERIES_SAMPLES)
+	if (series->n_samples == SERIES_SAMPLES) {
 		halve(series);
+		if (!last && is_early(series, now))
+			return;
+	}
 	unsigned at = series->n_samples++;
 
 	memset(&series->samples[at], 0, sizeof(series->samples[at]));

@@ -17,6 +17,7 @@
 
 #define ALL_QUEUES UINT64_MAX
 #define LANES      8u
+#define QUEUES     16u  /* of a device; kicks of others are not drawn */
 #define REQUESTS   256u /* chains of a device that are out at once; more are not drawn */
 #define CAUSES     2u   /* bits of InterruptStatus */
 #define TID_CPU    1u
@@ -34,20 +35,25 @@ struct slice {
 	uint64_t begin;
 	unsigned lane;
 	uint32_t queue, head;
-	bool open;
+	bool open, by_kick; /* by_kick: it begins there, and not when it was popped */
+};
+
+/* The last kick of a queue. */
+struct kick {
+	uint64_t ns;
+	int cpu;
+	unsigned lane;   /* of the first request that it led to */
+	bool unanswered; /* by an interrupt */
+	bool fresh;      /* what is popped now, it led to */
 };
 
 struct device {
 	const char *name; /* NULL: this entry is free */
 	struct lane lanes[LANES];
 	struct slice requests[REQUESTS], interrupts[CAUSES];
-	uint64_t last_used; /* 0: none since the last interrupt */
-	struct {
-		uint64_t ns;
-		int cpu;
-		unsigned lane; /* of the first request that it led to */
-		bool unanswered, fresh;
-	} kick;
+	uint64_t last_used;  /* 0: none since the last interrupt */
+	uint32_t used_queue; /* whose it was */
+	struct kick kicks[QUEUES];
 };
 
 struct timeline {
@@ -154,36 +160,65 @@ static void draw_request(const struct timeline *tl, struct text *out, struct dev
 	lane_release(dev, slice->lane, end);
 }
 
-static void on_pop(const struct timeline *tl, struct text *out, struct device *dev, const struct trace_event *event)
+static struct kick *kick_of(struct device *dev, uint64_t queue)
 {
+	return queue < QUEUES ? &dev->kicks[queue] : NULL;
+}
+
+/* Whoever was kicked has looked at its queue: later pops have another reason. */
+static void age_kicks(struct device *dev, int cpu)
+{
+	for (unsigned q = 0; q < QUEUES; q++)
+		if (dev->kicks[q].cpu == cpu)
+			dev->kicks[q].fresh = false;
+}
+
+/* The request of a head that is out, or else a free place for one; NULL where there is none. */
+static struct slice *find_request(struct device *dev, const struct trace_event *event)
+{
+	struct slice *free_one = NULL;
+
 	for (unsigned i = 0; i < REQUESTS; i++) {
 		struct slice *slice = &dev->requests[i];
 
-		if (slice->open)
-			continue;
-		*slice = (struct slice){ .begin = dev->kick.fresh ? dev->kick.ns : event->ns,
-					 .queue = (uint32_t)event->args[0],
-					 .head = (uint32_t)event->args[1],
-					 .open = true };
-		slice->lane = lane_take(tl, out, dev, slice->begin);
-		if (dev->kick.fresh)
-			dev->kick.lane = slice->lane;
-		dev->kick.fresh = false;
-		return;
+		if (slice->open && slice->queue == event->args[0] && slice->head == event->args[1])
+			return slice;
+		if (!slice->open && !free_one)
+			free_one = slice;
 	}
+	return free_one;
+}
+
+static void on_pop(const struct timeline *tl, struct text *out, struct device *dev, const struct trace_event *event)
+{
+	struct slice *slice = find_request(dev, event);
+	struct kick *kick = kick_of(dev, event->args[0]);
+	bool by_kick = kick && kick->fresh;
+
+	if (!slice)
+		return;
+	if (slice->open) /* its end is among the events that are missing */
+		draw_request(tl, out, dev, slice, event->ns, "not seen to end");
+	*slice = (struct slice){ .begin = by_kick ? kick->ns : event->ns,
+				 .queue = (uint32_t)event->args[0],
+				 .head = (uint32_t)event->args[1],
+				 .open = true,
+				 .by_kick = by_kick };
+	slice->lane = lane_take(tl, out, dev, slice->begin);
+	if (!by_kick)
+		return;
+	kick->lane = slice->lane;
+	kick->fresh = false; /* the next of the same kick would lie over this one */
 }
 
 static void on_used(const struct timeline *tl, struct text *out, struct device *dev, const struct trace_event *event)
 {
-	dev->last_used = event->ns;
-	for (unsigned i = 0; i < REQUESTS; i++) {
-		struct slice *slice = &dev->requests[i];
+	struct slice *slice = find_request(dev, event);
 
-		if (slice->open && slice->queue == event->args[0] && slice->head == event->args[1]) {
-			draw_request(tl, out, dev, slice, event->ns, "kick to used");
-			return;
-		}
-	}
+	dev->last_used = event->ns;
+	dev->used_queue = (uint32_t)event->args[0];
+	if (slice && slice->open)
+		draw_request(tl, out, dev, slice, event->ns, slice->by_kick ? "kick to used" : "pop to used");
 }
 
 static void end_interrupt(const struct timeline *tl, struct text *out, struct device *dev, unsigned cause, uint64_t end,
@@ -222,15 +257,15 @@ static void on_interrupt(struct timeline *tl, struct text *out, struct device *d
 	end_interrupt(tl, out, dev, cause, event->ns, "until the next");
 	*slice = (struct slice){ .begin = event->ns, .open = true };
 	slice->lane = lane_take(tl, out, dev, event->ns);
-	if (cause == 0 && dev->kick.unanswered && slice->lane != NO_LANE &&
-	    (dev->kick.cpu >= 0 || dev->kick.lane != NO_LANE)) {
-		tl->last_flow++;
-		chrome_flow(out, "s",
-			    dev->kick.cpu >= 0 ? TID_CPU + (unsigned)dev->kick.cpu : lane_tid(tl, dev, dev->kick.lane),
-			    dev->kick.ns, tl->last_flow);
-		chrome_flow(out, "f", lane_tid(tl, dev, slice->lane), event->ns, tl->last_flow);
-		dev->kick.unanswered = false;
-	}
+	struct kick *kick = cause == 0 ? kick_of(dev, dev->used_queue) : NULL;
+
+	if (!kick || !kick->unanswered || slice->lane == NO_LANE || (kick->cpu < 0 && kick->lane == NO_LANE))
+		return;
+	kick->unanswered = false;
+	tl->last_flow++;
+	chrome_flow(out, "s", kick->cpu >= 0 ? TID_CPU + (unsigned)kick->cpu : lane_tid(tl, dev, kick->lane), kick->ns,
+		    tl->last_flow);
+	chrome_flow(out, "f", lane_tid(tl, dev, slice->lane), event->ns, tl->last_flow);
 }
 
 /* What the device holds of a queue, or of all (ALL_QUEUES), it will not give back. */
@@ -249,17 +284,23 @@ static void end_all(const struct timeline *tl, struct text *out, struct device *
 	for (unsigned cause = 0; cause < CAUSES; cause++)
 		end_interrupt(tl, out, dev, cause, now, how);
 	dev->last_used = 0;
-	dev->kick.unanswered = dev->kick.fresh = false;
+	memset(dev->kicks, 0, sizeof(dev->kicks));
+}
+
+static void mark(const struct timeline *tl, struct text *out, struct device *dev, const struct trace_event *event)
+{
+	lane_name(tl, out, dev, 0);
+	chrome_instant(out, lane_tid(tl, dev, 0), event->ns, event);
 }
 
 static void on_device(struct timeline *tl, struct text *out, struct device *dev, const struct trace_event *event)
 {
 	switch (event->kind) {
 	case TRACE_kick:
-		dev->kick.ns = event->ns;
-		dev->kick.cpu = event->cpu;
-		dev->kick.lane = NO_LANE;
-		dev->kick.unanswered = dev->kick.fresh = true;
+		if (kick_of(dev, event->args[0]))
+			*kick_of(dev, event->args[0]) = (struct kick){
+				.ns = event->ns, .cpu = event->cpu, .lane = NO_LANE, .unanswered = true, .fresh = true
+			};
 		break;
 	case TRACE_pop: on_pop(tl, out, dev, event); break;
 	case TRACE_used: on_used(tl, out, dev, event); break;
@@ -272,17 +313,35 @@ static void on_device(struct timeline *tl, struct text *out, struct device *dev,
 	case TRACE_queue_stop:
 	case TRACE_queue_reset: end_requests(tl, out, dev, event->args[0], event->ns, "until the reset"); break;
 	case TRACE_reset: end_all(tl, out, dev, event->ns, "until the reset"); break;
-	case TRACE_status:
 	case TRACE_tick:
+		age_kicks(dev, event->cpu);
+		mark(tl, out, dev, event);
+		break;
+	case TRACE_status:
 	case TRACE_config:
 	case TRACE_pending:
 	case TRACE_suppressed:
 	case TRACE_ignored:
-	case TRACE_fail:
-		lane_name(tl, out, dev, 0);
-		chrome_instant(out, lane_tid(tl, dev, 0), event->ns, event);
-		break;
+	case TRACE_fail: mark(tl, out, dev, event); break;
 	default: break;
+	}
+}
+
+/* Whether an event is a step in a virtio device's life; others name devices too. */
+static bool is_step(enum trace_kind kind)
+{
+	switch (kind) {
+	case TRACE_start:
+	case TRACE_mmio_read:
+	case TRACE_mmio_write:
+	case TRACE_pio_read:
+	case TRACE_pio_write:
+	case TRACE_exit:
+	case TRACE_enter:
+	case TRACE_end:
+	case TRACE_dropped:
+	case TRACE_KINDS: return false;
+	default: return true;
 	}
 }
 
@@ -297,17 +356,18 @@ static void timeline_event(void *state, struct text *out, const struct trace_eve
 	struct timeline *tl = state;
 
 	tl->now = event->ns;
-	if (event->kind == TRACE_dropped) {
+	for (unsigned i = 0; event->kind == TRACE_start && i < VM_CPUS_MAX; i++)
+		tl->cpus[i].entered = event->ns;
+	if (event->kind == TRACE_dropped)
 		chrome_instant(out, TID_CPU, event->ns, event);
-		return;
-	}
-	if (event->cpu >= 0 && event->kind == TRACE_enter)
+	if (event->cpu >= 0 && event->kind == TRACE_enter) {
 		on_enter(tl, out, event);
-	else if (event->cpu >= 0 && !tl->cpus[event->cpu].first)
+		for (unsigned i = 0; i < VM_DEVICES_MAX && tl->devices[i].name; i++)
+			age_kicks(&tl->devices[i], event->cpu);
+	} else if (event->cpu >= 0 && !tl->cpus[event->cpu].first) {
 		tl->cpus[event->cpu].first = event->ns;
-	struct device *dev = event->dev && event->kind >= TRACE_status && event->kind <= TRACE_fail ?
-				     find_device(tl, event->dev) :
-				     NULL;
+	}
+	struct device *dev = event->dev && is_step(event->kind) ? find_device(tl, event->dev) : NULL;
 
 	if (dev)
 		on_device(tl, out, dev, event);

@@ -106,7 +106,7 @@ void trace_list(FILE *out)
 	      "event loop's thread), `dev` (the device; absent where there is none), and the fields below in this order.\n"
 	      "A `pop` has `descs`, the chain's descriptors with `addr`, `len`, `flags`, and `data`, its first bytes in\n"
 	      "hexadecimal; a `used` has in `data` the first of what was written, unless another chain was taken since.\n"
-	      " Bits without a name are `bitN`. The USDT probe minivmm:EVENT has `dev` and the fields as its arguments.\n",
+	      "Bits without a name are `bitN`. The USDT probe minivmm:EVENT has `dev` and the fields as its arguments.\n",
 	      out);
 	for (unsigned i = 0; i < TRACE_KINDS; i++) {
 		const struct trace_kind_desc *kind = &trace_kinds[i];
