@@ -140,8 +140,8 @@ static int start_counts(struct observer *observer)
 
 /* --- the flight recorder ------------------------------------------------------------------------------------------ */
 
-/* The events that are kept and how the devices stand; of one device where `name` is not NULL. */
-static void show_recorder(const struct vm *vm, const char *name, int wait_ms)
+/* The events that are kept and how the devices stand; of one device where `name` is not NULL. `why`, or NULL. */
+static void show_recorder(const struct vm *vm, const char *name, const char *why, int wait_ms)
 {
 	struct text events = { 0 }, out = { 0 };
 	unsigned n = vm->trace.recorder ? recorder_show(&vm->trace, name, &events) : 0;
@@ -153,6 +153,8 @@ static void show_recorder(const struct vm *vm, const char *name, int wait_ms)
 	for (unsigned i = 0; i < vm->n_devices; i++)
 		if (vm->devices[i].ops->report)
 			vm->devices[i].ops->report(vm->devices[i].ctx, name, &out);
+	if (why && vm->trace.recorder) /* what was said first is far above by now */
+		text_printf(&out, "flight recorder: it is shown because %s\n", why);
 	log_block(wait_ms, "minivmm: ", out.bytes, out.len);
 	text_free(&events);
 	text_free(&out);
@@ -160,7 +162,7 @@ static void show_recorder(const struct vm *vm, const char *name, int wait_ms)
 
 void observe_recorder(struct observer *observer)
 {
-	show_recorder(observer->vm, NULL, LIVE_MS);
+	show_recorder(observer->vm, NULL, NULL, LIVE_MS);
 }
 
 void observe_failure(struct observer *observer, const char *name)
@@ -190,7 +192,7 @@ static void on_failure(void *ctx, uint32_t events)
 	if (read(observer->failure_fd, &count, sizeof(count)) < 0)
 		return;
 	while (observer->shown < VM_DEVICES_MAX && atomic_load(&observer->failed[observer->shown]))
-		show_recorder(observer->vm, atomic_load(&observer->failed[observer->shown++]), LIVE_MS);
+		show_recorder(observer->vm, atomic_load(&observer->failed[observer->shown++]), NULL, LIVE_MS);
 }
 
 /* --- from start to end -------------------------------------------------------------------------------------------- */
@@ -289,9 +291,16 @@ int observe_start(struct observer **out, struct vm *vm)
 	return err;
 }
 
-static bool is_accident(int status)
+/* What the recorder is shown for, or NULL. */
+static const char *accident(int status)
 {
-	return status == VM_END_PANIC || status == VM_END_CRASH || status == VM_END_TIMEOUT || status == 128 + SIGQUIT;
+	switch (status) {
+	case VM_END_PANIC: return "the guest's kernel panicked";
+	case VM_END_CRASH: return "a vCPU could not go on";
+	case VM_END_TIMEOUT: return "--timeout was over";
+	case 128 + SIGQUIT: return "SIGQUIT came";
+	default: return NULL;
+	}
 }
 
 void observe_end(struct observer *observer, int status)
@@ -305,8 +314,8 @@ void observe_end(struct observer *observer, int status)
 		exits += vm->vcpus[i].exits;
 	TRACE(&vm->trace, end, NULL, status);
 	on_failure(observer, 0); /* where the loop had no time for it */
-	if (is_accident(status))
-		show_recorder(vm, NULL, END_MS);
+	if (accident(status))
+		show_recorder(vm, NULL, accident(status), END_MS);
 	for (unsigned i = 0; i < vm->trace.n_files; i++)
 		trace_file_close(vm->trace.files[i]);
 	vm->trace.n_files = 0;

@@ -7,7 +7,11 @@
 
 static inline uint64_t arch_cycles(void)
 {
+#ifdef __x86_64__
 	return __builtin_ia32_rdtsc();
+#else
+#error "name this architecture's counter"
+#endif
 }
 
 #endif
