@@ -11,13 +11,8 @@
 
 #include "vmm/memory.h"
 
-/* The three areas as they lie in guest memory (virtio 1.2, 2.7.5, 2.7.6, 2.7.8), written with our own number types. */
-struct desc {
-	struct le64 addr;
-	struct le32 len;
-	struct le16 flags;
-	struct le16 next;
-};
+/* Two areas as they lie in guest memory (virtio 1.2, 2.7.6, 2.7.8), written with our own number types; the third is
+ * walk.c's. */
 struct avail {
 	struct le16 flags;
 	struct le16 idx;
@@ -33,8 +28,6 @@ struct used {
 	struct used_elem ring[]; /* num entries, then avail_event */
 };
 
-_Static_assert(sizeof(struct desc) == sizeof(struct vring_desc) && sizeof(struct desc) == 16, "2.7.5");
-_Static_assert(offsetof(struct desc, flags) == offsetof(struct vring_desc, flags), "2.7.5");
 _Static_assert(offsetof(struct avail, ring) == offsetof(struct vring_avail, ring), "2.7.6");
 _Static_assert(sizeof(struct used_elem) == sizeof(struct vring_used_elem), "2.7.8");
 _Static_assert(offsetof(struct used, ring) == offsetof(struct vring_used, ring), "2.7.8");
@@ -87,8 +80,7 @@ void virtq_reset(struct virtq *vq)
 	*vq = fresh;
 }
 
-static const char *broken(struct virtq *vq, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static const char *broken(struct virtq *vq, const char *fmt, ...)
+const char *virtq_broken(struct virtq *vq, const char *fmt, ...)
 {
 	va_list args;
 
@@ -106,19 +98,19 @@ const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect)
 	uint64_t used_len = sizeof(struct used) + num * sizeof(struct used_elem) + sizeof(struct le16);
 
 	if (num == 0 || num > vq->num_max || (num & (num - 1)))
-		return broken(vq, "queue size %u is not a power of two up to %u (virtio 1.2, 2.7)", vq->num,
-			      vq->num_max);
+		return virtq_broken(vq, "queue size %u is not a power of two up to %u (virtio 1.2, 2.7)", vq->num,
+				    vq->num_max);
 	if (vq->desc_gpa % 16 || vq->avail_gpa % 2 || vq->used_gpa % 4)
-		return broken(vq, "ring at 0x%llx, 0x%llx, 0x%llx is not aligned to 16, 2, 4 (virtio 1.2, 2.7)",
-			      (unsigned long long)vq->desc_gpa, (unsigned long long)vq->avail_gpa,
-			      (unsigned long long)vq->used_gpa);
-	vq->desc = mem_ptr(vq->owner.memory, vq->desc_gpa, num * sizeof(struct desc));
+		return virtq_broken(vq, "ring at 0x%llx, 0x%llx, 0x%llx is not aligned to 16, 2, 4 (virtio 1.2, 2.7)",
+				    (unsigned long long)vq->desc_gpa, (unsigned long long)vq->avail_gpa,
+				    (unsigned long long)vq->used_gpa);
+	vq->desc = mem_ptr(vq->owner.memory, vq->desc_gpa, num * sizeof(struct vring_desc));
 	vq->avail = mem_ptr(vq->owner.memory, vq->avail_gpa, avail_len);
 	vq->used = mem_ptr(vq->owner.memory, vq->used_gpa, used_len);
 	if (!vq->desc || !vq->avail || !vq->used)
-		return broken(vq, "ring at 0x%llx, 0x%llx, 0x%llx is not in guest RAM (virtio 1.2, 2.7)",
-			      (unsigned long long)vq->desc_gpa, (unsigned long long)vq->avail_gpa,
-			      (unsigned long long)vq->used_gpa);
+		return virtq_broken(vq, "ring at 0x%llx, 0x%llx, 0x%llx is not in guest RAM (virtio 1.2, 2.7)",
+				    (unsigned long long)vq->desc_gpa, (unsigned long long)vq->avail_gpa,
+				    (unsigned long long)vq->used_gpa);
 
 	vq->session++;
 	vq->last_avail = vq->used_idx = vq->notified = 0;
@@ -167,112 +159,17 @@ static void arm_kicks(struct virtq *vq)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
-/* One chain being walked: where the next descriptor is, and what was found so far. */
-struct walk {
-	const struct desc *table;
-	uint32_t table_size; /* entries */
-	uint32_t steps;      /* descriptors seen in this table: more than it has entries means a loop */
-	uint32_t index;
-	bool in_indirect;
-	unsigned n_iov;
-	uint64_t total;
-};
-
-static const char *walk_enter_indirect(struct virtq *vq, struct walk *walk, const struct desc *desc)
+/* The events are told apart from the work, so that they cost nothing where nobody listens. */
+static __attribute__((noinline)) void tell_pop(const struct virtq *vq, const struct virtio_chain *chain)
 {
-	uint32_t len = le32_get(desc->len);
-	uint16_t flags = le16_get(desc->flags);
+	struct trace_extra extra = { .descs = vq->seen,
+				     .n_descs = vq->n_seen,
+				     .iov = chain->readable,
+				     .n_iov = chain->n_readable,
+				     .n_bytes = chain->readable_len };
 
-	if (!vq->indirect)
-		return broken(vq,
-			      "an indirect descriptor, but INDIRECT_DESC is not negotiated (virtio 1.2, 2.7.5.3.1)");
-	if (walk->in_indirect)
-		return broken(vq, "an indirect descriptor inside an indirect table (virtio 1.2, 2.7.5.3.1)");
-	if (flags & VRING_DESC_F_NEXT)
-		return broken(vq, "a descriptor with both INDIRECT and NEXT (virtio 1.2, 2.7.5.3.1)");
-	if (len == 0 || len % sizeof(struct desc))
-		return broken(vq, "an indirect table of %u bytes, not a multiple of 16 (virtio 1.2, 2.7.5.3.2)", len);
-	walk->table = mem_ptr(vq->owner.memory, le64_get(desc->addr), len);
-	if (!walk->table)
-		return broken(vq, "an indirect table at 0x%llx, %u bytes, outside guest RAM (virtio 1.2, 2.7.5.3)",
-			      (unsigned long long)le64_get(desc->addr), len);
-	walk->table_size = len / (uint32_t)sizeof(struct desc);
-	walk->in_indirect = true;
-	walk->index = 0;
-	walk->steps = 0;
-	return NULL;
-}
-
-static const char *walk_add_buffer(struct virtq *vq, struct walk *walk, struct virtio_chain *chain,
-				   const struct desc *desc)
-{
-	uint64_t addr = le64_get(desc->addr);
-	uint32_t len = le32_get(desc->len);
-	bool writable = le16_get(desc->flags) & VRING_DESC_F_WRITE;
-
-	if (!writable && chain->n_writable)
-		return broken(vq, "a readable descriptor behind a writable one (virtio 1.2, 2.7.4.2)");
-	if (len == 0)
-		return NULL; /* it carries nothing */
-	walk->total += len;
-	if (walk->total > (uint64_t)UINT32_MAX + 1)
-		return broken(vq, "a chain of more than 2^32 bytes (virtio 1.2, 2.7.5.2)");
-	if (walk->n_iov == vq->num_max)
-		return broken(vq, "a chain of more than %u descriptors (virtio 1.2, 2.7.5.3.1)", vq->num_max);
-	void *host = mem_ptr(vq->owner.memory, addr, len);
-
-	if (!host)
-		return broken(vq, "a buffer at 0x%llx, %u bytes, outside guest RAM (virtio 1.2, 2.7.5)",
-			      (unsigned long long)addr, len);
-	vq->iov[walk->n_iov++] = (struct iovec){ .iov_base = host, .iov_len = len };
-	if (writable) {
-		chain->n_writable++;
-		chain->writable_len += len;
-	} else {
-		chain->n_readable++;
-		chain->readable_len += len;
-	}
-	return NULL;
-}
-
-/* Follows the chain from its head. Each descriptor is copied once and only the copy is looked at. */
-static const char *walk_chain(struct virtq *vq, struct virtio_chain *chain)
-{
-	struct walk walk = { .table = vq->desc, .table_size = vq->num, .index = chain->head };
-	const char *rule;
-
-	for (;;) {
-		struct desc desc;
-
-		if (walk.index >= walk.table_size)
-			return broken(vq, "next descriptor %u in a table of %u (virtio 1.2, 2.7.5)", walk.index,
-				      walk.table_size);
-		if (walk.steps++ == walk.table_size || walk.steps > vq->num_max)
-			return broken(vq, "a chain that loops or is longer than the queue (virtio 1.2, 2.7.5.2)");
-		memcpy(&desc, &walk.table[walk.index], sizeof(desc));
-		/* the compiler must not read the guest's memory again where it could use the copy */
-		__asm__ volatile("" ::: "memory");
-		vq->seen[vq->n_seen++] = (struct trace_desc){ .addr = le64_get(desc.addr),
-							      .len = le32_get(desc.len),
-							      .flags = le16_get(desc.flags),
-							      .next = le16_get(desc.next) };
-
-		if (le16_get(desc.flags) & VRING_DESC_F_INDIRECT) {
-			rule = walk_enter_indirect(vq, &walk, &desc);
-			if (rule)
-				return rule;
-			continue;
-		}
-		rule = walk_add_buffer(vq, &walk, chain, &desc);
-		if (rule)
-			return rule;
-		if (!(le16_get(desc.flags) & VRING_DESC_F_NEXT))
-			break;
-		walk.index = le16_get(desc.next);
-	}
-	chain->readable = vq->iov;
-	chain->writable = vq->iov + chain->n_readable;
-	return NULL;
+	TRACE_WITH(vq->owner.trace, pop, vq->owner.dev, &extra, vq->owner.index, chain->head, vq->n_seen,
+		   chain->readable_len, chain->writable_len);
 }
 
 int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
@@ -291,35 +188,32 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 	if (pending == 0)
 		return 0;
 	if (pending > vq->num) {
-		*rule = broken(vq, "avail.idx is %u ahead in a queue of %u (virtio 1.2, 2.7.13.3)", pending, vq->num);
+		*rule = virtq_broken(vq, "avail.idx is %u ahead in a queue of %u (virtio 1.2, 2.7.13.3)", pending,
+				     vq->num);
 		return -1;
 	}
 
 	uint16_t head = shared_load(&avail->ring[vq->last_avail & (vq->num - 1)], __ATOMIC_RELAXED);
 
 	if (head >= vq->num) {
-		*rule = broken(vq, "head %u in a queue of %u (virtio 1.2, 2.7.6)", head, vq->num);
+		*rule = virtq_broken(vq, "head %u in a queue of %u (virtio 1.2, 2.7.6)", head, vq->num);
 		return -1;
 	}
 	if (vq->out[head]) {
-		*rule = broken(vq, "head %u is made available again before it was used (virtio 1.2, 2.7.13)", head);
+		*rule = virtq_broken(vq, "head %u is made available again before it was used (virtio 1.2, 2.7.13)",
+				     head);
 		return -1;
 	}
 	*chain = (struct virtio_chain){ .head = head, .session = vq->session };
-	*rule = walk_chain(vq, chain);
+	*rule = virtq_walk(vq, chain);
 	if (*rule)
 		return -1;
 	vq->out[head] = arch_cycles();
 	vq->last_avail++;
 	vq->last_head = head;
 	vq->popped++;
-	TRACE_WITH(vq->owner.trace, pop, vq->owner.dev,
-		   (&(struct trace_extra){ .descs = vq->seen,
-					   .n_descs = vq->n_seen,
-					   .iov = chain->readable,
-					   .n_iov = chain->n_readable,
-					   .n_bytes = chain->readable_len }),
-		   vq->owner.index, head, vq->n_seen, chain->readable_len, chain->writable_len);
+	if (trace_is_on(vq->owner.trace))
+		tell_pop(vq, chain);
 	return 1;
 }
 
@@ -333,8 +227,7 @@ static void publish(const struct virtq *vq)
 	shared_store(&used->idx, vq->used_idx, __ATOMIC_RELEASE);
 }
 
-/* The event goes first: afterwards the driver may have the buffer for something else. Apart, so that it costs nothing
- * where nobody listens. */
+/* The event goes first: afterwards the driver may have the buffer for something else. */
 static __attribute__((noinline)) void publish_told(const struct virtq *vq, const struct virtio_chain *chain,
 						   uint32_t len)
 {

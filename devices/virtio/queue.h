@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The split virtqueue (virtio 1.2, 2.7). queue.c is the only file that touches ring memory.
+ * The split virtqueue (virtio 1.2, 2.7). queue.c is the only file that touches ring memory, walk.c its descriptors.
  *
  * A broken rule is returned as a string that names rule and clause; the core fails the device with it. All functions
  * are called under the device's lock.
@@ -73,6 +73,11 @@ void virtq_begin(struct virtq *vq);
  * driver broke one. An empty ring has its kicks armed again.
  */
 int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule);
+/* virtq_pop()'s second half, in walk.c: follows the chain from its head. NULL with the iovecs in *chain, or the rule.
+ */
+const char *virtq_walk(struct virtq *vq, struct virtio_chain *chain);
+/* A broken rule in words; the string is the queue's, until the next. */
+const char *virtq_broken(struct virtq *vq, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* True where the share was used up: the ring has to be looked at again. */
 bool virtq_has_more(const struct virtq *vq);
 /* Fills the next used entry. A chain that is not out, or more bytes than are writable, is the device's mistake:

@@ -8,11 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "tests/unit/image.h"
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86/layout.h"
+#include <cmocka.h>
 
 #define GIB  (1ull << 30)
 #define PAGE 4096u

@@ -2,9 +2,8 @@
 /* The split ring: buffers and completions (virtio 1.2, 2.7). Names carry the checklist's numbers. */
 #include "tests/unit/driver.h"
 
-#include <string.h>
-
 #include "tests/unit/echo.h"
+#include <string.h>
 
 #define LEN 60
 

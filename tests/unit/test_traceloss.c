@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A file of --trace that cannot take what it should: nobody waits for it, and
- * what is missing is counted. */
+/* A file of --trace that cannot take what it should: nobody waits for it, and what is missing is counted. */
 #include "tests/unit/json.h"
 
 #include <errno.h>
@@ -31,8 +30,7 @@ static void emit(struct rig *rig, unsigned n)
 		TRACE(&rig->vm->trace, used, "dev", 1, number, number, number);
 }
 
-/* The number in the one message that says how many events are missing; 0 where
- * there is none. */
+/* The number in the one message that says how many events are missing; 0 where there is none. */
 static uint64_t said_missing(const char *said)
 {
 	const char *at = strstr(said, MISSING);
@@ -76,8 +74,7 @@ static int unlimit_files(void **state)
 	return rig_teardown(state);
 }
 
-/* Full to the end: it is said once, what is there is whole lines, and how many
- * are not is said at the end. */
+/* Full to the end: it is said once, what is there is whole lines, and how many are not is said at the end. */
 static void full_until_the_end(void **state)
 {
 	struct rig *rig = *state;
@@ -107,8 +104,7 @@ static void full_until_the_end(void **state)
 	json_decref(events);
 }
 
-/* The file goes on, with the exact number of events that are not in it where
- * they would be. */
+/* The file goes on, with the exact number of events that are not in it where they would be. */
 static void room_again(void **state)
 {
 	struct rig *rig = *state;
@@ -330,8 +326,7 @@ static void reader_goes_away(void **state)
 	fclose(reader.out);
 	uint64_t missing = said_missing(last), lines = count_of(reader.text, "\n");
 
-	/* what was in the pipe, and in the write that failed, may be counted either
-	 * way */
+	/* what was in the pipe, and in the write that failed, may be counted either way */
 	if (missing > CROWD + 2000 - lines + 4000 || missing + lines < CROWD + 2000 - 4000)
 		test_fail("%u events, %u were read, but %u are said to be missing", CROWD + 2000, (unsigned)lines,
 			  (unsigned)missing);
@@ -340,8 +335,7 @@ static void reader_goes_away(void **state)
 	free(reader.text);
 }
 
-/* Takes a stuck reader away when the time is over, so that a test that fails
- * ends. */
+/* Takes a stuck reader away when the time is over, so that a test that fails ends. */
 struct watchdog {
 	pthread_t thread;
 	pthread_mutex_t lock;
