@@ -143,7 +143,7 @@ bench: minivmm $(BENCH)/start $(BENCH)/floor $(BENCH)/hello.elf
 C_FILES := $(wildcard vmm/*.[ch] vmm/trace/*.[ch] vmm/arch/*.h vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] dtb/*.[ch] tests/*/*.[ch])
 CPPCHECK := cppcheck -q --std=c11 -I. --library=gnu --enable=warning,performance,portability --inline-suppr \
 	--suppress=missingIncludeSystem --suppress=resourceLeak:tests/bench/floor.c --suppress=memleak:tests/bench/floor.c \
-	-DMINIVMM_VERSION='""' --error-exitcode=1
+	-DMINIVMM_VERSION='""' -D__x86_64__ --error-exitcode=1
 
 format:
 	clang-format -i $(C_FILES)
