@@ -54,9 +54,7 @@ static char *wait_for_message(struct rig *rig)
 	return rig_errors(rig);
 }
 
-/* --- a disk that is full
- * ------------------------------------------------------------------------------------------
- */
+/* --- a disk that is full ------------------------------------------------------------------------------------------ */
 
 static void limit_files(rlim_t bytes)
 {
@@ -190,9 +188,7 @@ static void timeline_on_a_full_disk(void **state)
 	free(text);
 }
 
-/* --- a FIFO
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- a FIFO ------------------------------------------------------------------------------------------------------- */
 
 /* Reads until all writers are gone, from `start` on; its thread. */
 struct reader {
