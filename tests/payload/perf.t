@@ -13,7 +13,7 @@ mmio() {
 }
 traced() {
 	run scripts/trace-exits "$@"
-	if [[ $ERR == *'no kvm events'* || $ERR == *'cannot mount tracefs'* ]]; then
+	if [[ $ERR == *'no kvm events'* || $ERR == *'cannot mount tracefs'* || $ERR == *'perf record: '*ermi* ]]; then
 		skip_all "${ERR##*: trace-exits: }"
 	fi
 }
