@@ -104,7 +104,7 @@ check-cli: minivmm payloads count-programs
 check-linux: minivmm guest
 	prove --timer tests/linux
 
-# --- benchmarks: figures of this run, as ratios; nothing here passes or fails ------------------------------------------
+# --- benchmarks: figures of this run, times as ratios that pass or fail nothing; counts of instructions are held to bounds ------------------------------------------
 
 BENCH := $(BUILD)/tests/bench
 
@@ -118,7 +118,7 @@ $(BENCH)/hello.elf: tests/bench/hello.S Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(PAYLOAD_LDFLAGS) -o $@ $<
 
-# The unit tests' driver and one exit, for callgrind; BUILD=$(UNTRACED) builds it once more without tracing.
+# The unit tests' driver and one exit, for callgrind; BUILD=$(UNTRACED) builds it once more without events.
 UNTRACED := $(BUILD)/untraced
 $(BENCH)/notify: $(BUILD)/obj/tests/bench/notify.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
 	$(call say,LD,$@)

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "dtb/machine.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "dtb/tree.h"
 #include "vmm/arch/arch.h"
-#include "vmm/log.h"
+#include "vmm/file.h"
 #include "vmm/vm.h"
 
 static void describe_chosen(const struct vm *vm, struct dtb *tree)
@@ -59,35 +53,7 @@ int machine_describe(const struct vm *vm, struct dtb *tree)
 	return dtb_finish(tree);
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int machine_dump(const struct dtb *tree, const char *path)
 {
-	int to_stdout = strcmp(path, "-") == 0;
-	int fd = to_stdout ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	int err = fd < 0 ? -errno : write_all(fd, tree->blob, (size_t)tree->size);
-	struct stat st;
-
-	if (fd >= 0 && !to_stdout && close(fd) < 0 && !err)
-		err = -errno;
-	if (err) {
-		log_error("--dump-dtb %s: %s", path, strerror(-err));
-		/* nothing half-made stays behind, but a device such as /dev/full is not ours to remove */
-		if (!to_stdout && lstat(path, &st) == 0 && S_ISREG(st.st_mode) && fd >= 0)
-			unlink(path);
-	}
-	return err;
+	return file_dump("--dump-dtb", path, tree->blob, (size_t)tree->size);
 }

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "vmm/clock.h"
 #include "vmm/log.h"
 
-#define WRITE_MS 1000u
+#define WRITE_NS 1000000000u /* how long what is no plain file may take, while a machine runs */
 
 int file_open(struct file *file, const char *option, const char *path)
 {
@@ -80,24 +80,13 @@ int file_read(const struct file *file, uint64_t offset, void *to, uint64_t len)
 	return 0;
 }
 
-static uint64_t now_ms(void)
+/* All of the bytes, by `deadline` (clock_ns(); 0: whenever). */
+static int write_all(int fd, const uint8_t *bytes, size_t len, uint64_t deadline)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
-
-/* All of the bytes; a pipe or terminal gets a second to take them. */
-static int write_all(int fd, const uint8_t *bytes, size_t len)
-{
-	uint64_t end = now_ms() + WRITE_MS, now;
-
 	while (len) {
 		struct pollfd out = { .fd = fd, .events = POLLOUT };
 
-		now = now_ms();
-		if (now >= end || poll(&out, 1, (int)(end - now)) == 0)
+		if (poll(&out, 1, deadline ? clock_ms_until(deadline) : -1) == 0)
 			return -ETIMEDOUT;
 		/* so much fits, and a write that is no longer does not block, where poll() says that there is room */
 		ssize_t n = write(fd, bytes, len < PIPE_BUF ? len : PIPE_BUF);
@@ -108,6 +97,23 @@ static int write_all(int fd, const uint8_t *bytes, size_t len)
 		len -= n > 0 ? (size_t)n : 0;
 	}
 	return 0;
+}
+
+bool file_is_same(const struct stat *st, const char *path)
+{
+	struct stat other;
+
+	return stat(path, &other) == 0 && other.st_dev == st->st_dev && other.st_ino == st->st_ino;
+}
+
+int file_standard(const struct stat *st)
+{
+	struct stat own;
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fstat(fd, &own) == 0 && own.st_dev == st->st_dev && own.st_ino == st->st_ino)
+			return fd;
+	return -1;
 }
 
 static bool begins(const char *path, const char *with)
@@ -121,28 +127,20 @@ static bool begins(const char *path, const char *with)
  */
 static char *replaceable(const char *path)
 {
-	struct stat st, own;
-	char *real = realpath(path, NULL);
+	struct stat st;
 
-	if (!real && errno == ENOENT && lstat(path, &st) < 0) {
-		return strdup(path); /* there is none yet */
-	} else if (!real && S_ISLNK(st.st_mode)) {
+	if (lstat(path, &st) < 0)
+		return strdup(path); /* there is none yet; or it cannot be, which making it will tell */
+	if (S_ISLNK(st.st_mode) && stat(path, &st) < 0) {
 		int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 
 		if (fd >= 0)
 			close(fd);
-		real = realpath(path, NULL);
 	}
-	bool is_own = false;
-
-	for (int fd = STDIN_FILENO; real && fd <= STDERR_FILENO; fd++)
-		is_own |= stat(real, &st) == 0 && fstat(fd, &own) == 0 && own.st_dev == st.st_dev &&
-			  own.st_ino == st.st_ino;
-	if (!real || is_own || begins(path, "/dev/") || begins(path, "/proc/") || !S_ISREG(st.st_mode)) {
-		free(real);
+	if (begins(path, "/dev/") || begins(path, "/proc/") || stat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    file_standard(&st) >= 0)
 		return NULL;
-	}
-	return real;
+	return realpath(path, NULL);
 }
 
 /* Beside the file, under a name that nobody has. Its descriptor and *name, to be freed, or -errno. */
@@ -153,6 +151,9 @@ static int make_fresh(const char *real, char **name)
 	int fd;
 
 	umask(mask);
+	*name = NULL;
+	if (access(real, F_OK) == 0 && access(real, W_OK) < 0) /* a new one in its place would not ask */
+		return -errno;
 	if (asprintf(name, "%s.XXXXXX", real) < 0) {
 		*name = NULL;
 		return -ENOMEM;
@@ -164,11 +165,11 @@ static int make_fresh(const char *real, char **name)
 	return fd;
 }
 
-static int replace(const char *real, const void *bytes, size_t len)
+static int replace(const char *real, const void *bytes, size_t len, uint64_t deadline)
 {
 	char *fresh;
 	int fd = make_fresh(real, &fresh);
-	int err = fd < 0 ? fd : write_all(fd, bytes, len);
+	int err = fd < 0 ? fd : write_all(fd, bytes, len, deadline);
 
 	if (fd >= 0 && close(fd) < 0 && !err)
 		err = -errno;
@@ -180,34 +181,42 @@ static int replace(const char *real, const void *bytes, size_t len)
 	return err;
 }
 
-/* Standard output and error keep their place in their file, which an open() of their name would not. */
-static int open_in_place(const char *path, int *fd)
+static int write_into(const char *path, const void *bytes, size_t len, uint64_t deadline)
 {
-	struct stat st, own;
+	struct stat st;
+	/* standard output and error have their place in their file, which an open() of their name would not have */
+	int fd = stat(path, &st) == 0 ? file_standard(&st) : -1;
+	bool is_opened = fd < STDOUT_FILENO;
 
-	for (*fd = STDOUT_FILENO; *fd <= STDERR_FILENO; ++*fd)
-		if (stat(path, &st) == 0 && fstat(*fd, &own) == 0 && own.st_dev == st.st_dev && own.st_ino == st.st_ino)
-			return 0;
-	*fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return *fd < 0 ? -errno : 0;
+	if (is_opened)
+		fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int err = fd < 0 ? -errno : write_all(fd, bytes, len, deadline);
+
+	if (is_opened && fd >= 0)
+		close(fd);
+	return err;
+}
+
+static int put(const char *path, const void *bytes, size_t len, uint64_t deadline)
+{
+	char *real = replaceable(path);
+	int err = real ? replace(real, bytes, len, deadline) : write_into(path, bytes, len, deadline);
+
+	free(real);
+	return err;
 }
 
 int file_replace(const char *path, const void *bytes, size_t len)
 {
-	char *real = replaceable(path);
-	int fd, err;
+	return put(path, bytes, len, clock_ns() + WRITE_NS);
+}
 
-	if (real) {
-		err = replace(real, bytes, len);
-		free(real);
-		return err;
-	}
-	err = open_in_place(path, &fd);
+int file_dump(const char *option, const char *path, const void *bytes, size_t len)
+{
+	int err = strcmp(path, "-") == 0 ? write_all(STDOUT_FILENO, bytes, len, 0) : put(path, bytes, len, 0);
+
 	if (err)
-		return err;
-	err = write_all(fd, bytes, len);
-	if (fd > STDERR_FILENO)
-		close(fd);
+		log_error("%s %s: %s", option, path, strerror(-err));
 	return err;
 }
 

@@ -3,6 +3,7 @@
 #ifndef MINIVMM_FILE_H
 #define MINIVMM_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,7 +30,16 @@ int file_read(const struct file *file, uint64_t offset, void *to, uint64_t len);
  * at most. 0 or -errno, without a message; a plain file then is as it was.
  */
 int file_replace(const char *path, const void *bytes, size_t len);
-/* Whether that would work, as far as can be told without doing it. 0 or -errno, without a message. */
+/* The same for a file that an option is to write before there is a machine, "-" being standard output; with a message,
+ * and however long it takes. */
+int file_dump(const char *option, const char *path, const void *bytes, size_t len);
+/* Whether file_replace() would work, as far as can be told without doing it. 0 or -errno, without a message. */
 int file_can_replace(const char *path);
+
+/* Whether a name means the file that is open as `st`. */
+struct stat;
+bool file_is_same(const struct stat *st, const char *path);
+/* Which of our standard files `st` is, 0 to 2, or -1. */
+int file_standard(const struct stat *st);
 
 #endif

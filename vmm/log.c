@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "vmm/clock.h"
 
 #define ERROR_WAIT_MS 1000
 
@@ -46,21 +47,16 @@ void log_error(const char *fmt, ...)
 
 void log_block(int wait_ms, const char *prefix, const char *lines, size_t len)
 {
+	uint64_t deadline = clock_ns() + (uint64_t)wait_ms * 1000000u;
 	const char *end = lines + len;
-	struct timespec begin, now;
 
-	clock_gettime(CLOCK_MONOTONIC, &begin);
 	while (lines < end) {
 		struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
 		const char *newline = memchr(lines, '\n', (size_t)(end - lines));
 		const char *next = newline ? newline + 1 : end;
 		struct iovec line[] = { { (void *)prefix, strlen(prefix) }, { (void *)lines, (size_t)(next - lines) } };
 
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		int left = wait_ms -
-			   (int)((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000);
-
-		if (poll(&err, 1, left > 0 ? left : 0) <= 0 || writev(STDERR_FILENO, line, 2) < 0)
+		if (poll(&err, 1, clock_ms_until(deadline)) <= 0 || writev(STDERR_FILENO, line, 2) < 0)
 			return;
 		lines = next;
 	}
@@ -68,11 +64,10 @@ void log_block(int wait_ms, const char *prefix, const char *lines, size_t len)
 
 int log_allowed(struct log_limit *limit, unsigned *dropped)
 {
-	struct timespec now;
+	int64_t now = (int64_t)(clock_ns() / 1000000000u);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (limit->in_window == 0 || now.tv_sec - limit->window_start >= LOG_GUEST_SECONDS) {
-		limit->window_start = now.tv_sec;
+	if (limit->in_window == 0 || now - limit->window_start >= LOG_GUEST_SECONDS) {
+		limit->window_start = now;
 		limit->in_window = 0;
 	}
 	if (limit->in_window >= LOG_GUEST_BURST) {

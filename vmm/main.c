@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "dtb/machine.h"
 #include "dtb/tree.h"
 #include "vmm/arch/arch.h"
+#include "vmm/file.h"
 #include "vmm/log.h"
 #include "vmm/options.h"
 #include "vmm/vm.h"
@@ -46,21 +48,18 @@ static int build(struct vm *vm)
 /* Who answers at which address, as the command line says. */
 static int dump_map(const struct vm *vm)
 {
-	const char *path = vm->config->dump_map;
-	bool to_stdout = strcmp(path, "-") == 0;
-	FILE *out = to_stdout ? stdout : fopen(path, "we");
-	int err = 0;
+	char *map = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&map, &len);
 
-	if (out) {
-		bus_print(&vm->mmio, out);
-		bus_print(&vm->pio, out);
-		err = ferror(out);
-	}
-	if (!out || (to_stdout ? fflush(out) : fclose(out)) || err) {
-		log_error("--dump-map %s: %s", path, strerror(errno));
-		return -errno;
-	}
-	return 0;
+	if (!out)
+		return -ENOMEM;
+	bus_print(&vm->mmio, out);
+	bus_print(&vm->pio, out);
+	int err = fclose(out) == 0 ? file_dump("--dump-map", vm->config->dump_map, map, len) : -ENOMEM;
+
+	free(map);
+	return err;
 }
 
 static int run(const struct vm_config *config)

@@ -122,6 +122,7 @@ void virtio_acknowledge(struct virtio_dev *dev, uint32_t bits);
 /* Around each call of a device's function: a share of work for it, and the notifications that it owes. */
 void virtio_enter(struct virtio_dev *dev);
 void virtio_leave(struct virtio_dev *dev);
+#define VIRTIO_NO_QUEUE "the selected queue does not exist"
 /* What the driver does wrong is told, and has no effect; `quietly`: to the trace alone, since drivers probe so too. */
 void virtio_ignore_quietly(struct virtio_dev *dev, const char *why);
 void virtio_ignore(struct virtio_dev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

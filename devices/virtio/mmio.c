@@ -125,7 +125,7 @@ static void queue_write(struct virtio_dev *dev, struct virtq *vq, uint64_t off, 
 	if (!vq || vq->ready) {
 		virtio_ignore_quietly(dev, vq ? "the queue's registers are fixed while QueueReady is 1 "
 						"(virtio 1.2, 4.2.2.2)" :
-						"QueueSel names no queue (virtio 1.2, 4.2.2)");
+						VIRTIO_NO_QUEUE);
 		return;
 	}
 	switch (off) {

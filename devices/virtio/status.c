@@ -39,8 +39,7 @@ void virtio_queue_enable(struct virtio_dev *dev, uint32_t index)
 	struct virtq *vq = virtio_queue(dev, index);
 
 	if (!vq || vq->ready) {
-		virtio_ignore_quietly(dev,
-				      vq ? "QueueReady is 1 already" : "QueueSel names no queue (virtio 1.2, 4.2.2)");
+		virtio_ignore_quietly(dev, vq ? "the queue is enabled already" : VIRTIO_NO_QUEUE);
 		return;
 	}
 	const char *rule = virtq_enable(vq, virtio_bit(dev->accepted, VIRTIO_RING_F_EVENT_IDX),
@@ -58,7 +57,7 @@ void virtio_queue_disable(struct virtio_dev *dev, uint32_t index)
 	struct virtq *vq = virtio_queue(dev, index);
 
 	if (!vq)
-		virtio_ignore_quietly(dev, "QueueSel names no queue (virtio 1.2, 4.2.2)");
+		virtio_ignore_quietly(dev, VIRTIO_NO_QUEUE);
 	if (!vq || !vq->ready)
 		return;
 	vq->ready = false;
@@ -70,8 +69,8 @@ void virtio_queue_reset(struct virtio_dev *dev, uint32_t index)
 	struct virtq *vq = virtio_queue(dev, index);
 
 	if (!vq || !virtio_negotiated(dev, VIRTIO_F_RING_RESET)) {
-		virtio_ignore_quietly(dev, vq ? "QueueReset, but RING_RESET is not negotiated (virtio 1.2, 2.6.1)" :
-						"QueueSel names no queue (virtio 1.2, 4.2.2)");
+		virtio_ignore_quietly(dev, vq ? "a queue reset, but RING_RESET is not negotiated (virtio 1.2, 2.6.1)" :
+						VIRTIO_NO_QUEUE);
 		return;
 	}
 	virtq_reset(vq);

@@ -3,7 +3,7 @@
 #
 # notify.sh NOTIFY UNTRACED
 #
-# Instructions from a notify exit to KVM_RUN again, under callgrind: of UNTRACED, the program built without tracing, and
+# Instructions from a notify exit to KVM_RUN again, under callgrind: of UNTRACED, the program built without events, and
 # of NOTIFY with nothing listening, with the flight recorder that is always on, with counts and times, and with a
 # transcript. Counts are exact, so the bounds are kept: status 1 where listening to nothing costs more than 2%, or a
 # transcript more than 3 times.
@@ -49,7 +49,7 @@ awk -v without="$without" -v none="$none" -v recorder="$recorder" -v stats="$sta
 	}
 	BEGIN {
 		print "instructions from a notify exit to KVM_RUN again:"
-		row("built without tracing", without, "")
+		row("built without events", without, "")
 		row("nothing listens", none, "(at most +2%)")
 		row("flight recorder, the default", recorder, "")
 		row("and --stats", stats, "")

@@ -121,10 +121,15 @@ is "$STATUS/$(cmp "$TMP/kernel" "$PAYLOADS/test_virtio.elf")" 1/ '--trace onto t
 one_message "$ERR"
 ok $? '... with one message'
 for others in "--trace $TMP/a --trace $TMP/a,format=timeline" "--stats=$TMP/a --trace $TMP/a"; do
-	: >"$TMP/a"
-	# shellcheck disable=SC2086 # several
-	payload $others
-	like "$STATUS/$ERR" "^1/minivmm: --trace $TMP/a: is the same file as $TMP/a; name another$" "refused: ${others//"$TMP"\//}"
+	for there in yes no; do
+		rm -f "$TMP/a"
+		[ $there = no ] || : >"$TMP/a"
+		# shellcheck disable=SC2086 # several
+		payload $others
+		like "$STATUS/$ERR" "^1/minivmm: --trace $TMP/a: is the same file as $TMP/a; name another$" \
+			"refused: ${others//"$TMP"\//}; it is there: $there"
+		is "$([ -e "$TMP/a" ] && echo yes || echo no)" $there '... and afterwards as before'
+	done
 done
 rm -f "$TMP/a"
 run bash -c '"$@" >"$0"' "$TMP/a" "$MINIVMM" --kernel "$TMP/kernel" --mem 32 --trace "$TMP/a"

@@ -3,9 +3,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -235,4 +237,14 @@ void want_all_(const char *file, int at, const struct want *want, const char *go
 	if (want->text[i] || got[i])
 		test_fail_(file, at, "got '%.*s' instead of '%.*s'", (int)strcspn(got + line, "\n"), got + line,
 			   (int)strcspn(want->text + line, "\n"), want->text + line);
+}
+
+void limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }

@@ -4,6 +4,7 @@
 #define TESTS_UNIT_JSON_H
 
 #include <jansson.h>
+#include <sys/resource.h>
 
 #include "tests/unit/driver.h"
 #include "vmm/trace/file.h"
@@ -16,6 +17,9 @@ void test_fail_(const char *file, int line, const char *fmt, ...) __attribute__(
 const char *scratch_path(const char *name);
 /* The whole file with a NUL behind it, to be freed; *len where not NULL. */
 char *scratch_read(const char *path, size_t *len);
+
+/* A disk that is full once a file has so many bytes; RLIM_INFINITY: no more. */
+void limit_files(rlim_t bytes);
 
 /* As --trace=NAME of the scratch directory and --trace-data=data_max do; the recorder stays as it is. */
 void trace_begin(struct rig *rig, const char *name, unsigned data_max);

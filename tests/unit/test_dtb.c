@@ -4,6 +4,7 @@
 #include <libfdt.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -352,7 +353,10 @@ static void test_dump(void **state)
 	(void)state;
 	assert_true(fd >= 0);
 	describe(&d, &config);
+	close(fd);
 	assert_int_equal(machine_dump(&d.tree, path), 0);
+	fd = open(path, O_RDONLY); /* the file is a new one, in the old one's place */
+	assert_true(fd >= 0);
 	assert_int_equal(read(fd, back, sizeof(back)), d.tree.size);
 	assert_memory_equal(back, d.tree.blob, (size_t)d.tree.size);
 	catch_stderr();

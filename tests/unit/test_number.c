@@ -192,16 +192,6 @@ static void replaced_in_one_step(void **state)
 	unlink(scratch_path("one/file"));
 }
 
-static void limit_files(rlim_t bytes)
-{
-	struct rlimit limit;
-
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = bytes;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 static void full_disk_keeps_the_old(void **state)
 {
 	char *big = calloc(1, 100000);

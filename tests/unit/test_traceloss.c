@@ -56,16 +56,6 @@ static char *wait_for_message(struct rig *rig)
 
 /* --- a disk that is full ------------------------------------------------------------------------------------------ */
 
-static void limit_files(rlim_t bytes)
-{
-	struct rlimit limit;
-
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = bytes;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 static int unlimit_files(void **state)
 {
 	limit_files(RLIM_INFINITY);

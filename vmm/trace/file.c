@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "vmm/clock.h"
+#include "vmm/file.h"
 #include "vmm/log.h"
 #include "vmm/trace/format.h"
 #include "vmm/trace/ring.h"
@@ -59,14 +60,6 @@ void trace_file_put(struct trace_file *file, const struct trace_event *event)
 
 /* --- the thread --------------------------------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* Waits for a pipe's reader, for as long as the run goes on; for all that is left then there is STUCK_NS. */
 static bool writable(struct trace_file *file)
 {
@@ -77,7 +70,7 @@ static bool writable(struct trace_file *file)
 		pthread_mutex_lock(&file->lock);
 		deadline = file->deadline;
 		pthread_mutex_unlock(&file->lock);
-		if (deadline && !file->is_regular && now_ns() > deadline)
+		if (deadline && !file->is_regular && clock_ns() > deadline)
 			return false;
 	} while (poll(&fd, 1, WAIT_MS) == 0);
 	return true;
@@ -217,14 +210,7 @@ static void file_free(struct trace_file *file)
 	free(file);
 }
 
-/* Whether a name means the file that is open as `st`: another's words would be written over. */
-static bool is_same(const struct stat *st, const char *path)
-{
-	struct stat other;
-
-	return path && stat(path, &other) == 0 && other.st_dev == st->st_dev && other.st_ino == st->st_ino;
-}
-
+/* Another's words would be written over. */
 static int spare(const struct trace_file *file, const struct stat *st, const char *const *spared)
 {
 	static const char *const standard[] = { "standard input", "standard output", "standard error" };
@@ -233,13 +219,9 @@ static int spare(const struct trace_file *file, const struct stat *st, const cha
 	if (S_ISCHR(st->st_mode)) /* a terminal, /dev/null */
 		return 0;
 	for (; spared && *spared && !what; spared++)
-		what = is_same(st, *spared) ? *spared : NULL;
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && !what; fd++) {
-		struct stat own;
-
-		if (fstat(fd, &own) == 0 && own.st_dev == st->st_dev && own.st_ino == st->st_ino)
-			what = standard[fd];
-	}
+		what = file_is_same(st, *spared) ? *spared : NULL;
+	if (!what && file_standard(st) >= 0)
+		what = standard[file_standard(st)];
 	if (what)
 		log_error("--trace %s: is the same file as %s; name another", file->path, what);
 	return what ? -EEXIST : 0;
@@ -263,8 +245,11 @@ static int open_path(struct trace_file *file, const char *const *spared)
 		return -err;
 	}
 	file->is_regular = S_ISREG(st.st_mode);
-	int err = file->is_new ? 0 : spare(file, &st, spared);
+	/* a new one too: by now the name of the counts means it, which are to come there */
+	int err = spare(file, &st, spared);
 
+	if (err && file->is_new)
+		unlink(file->path);
 	if (!err && file->is_regular && ftruncate(file->fd, 0) < 0) {
 		err = -errno;
 		log_error("--trace %s: %s", file->path, strerror(-err));
@@ -293,8 +278,12 @@ int trace_file_open(struct trace_file **out, const char *spec, const char *const
 	pthread_condattr_t attr;
 	int err;
 
-	if (!file)
-		return format ? -ENOMEM : -EINVAL;
+	if (!format)
+		return -EINVAL;
+	if (!file) {
+		log_error("--trace %s: no memory", spec);
+		return -ENOMEM;
+	}
 	pthread_mutex_init(&file->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -340,7 +329,7 @@ static void stop_thread(struct trace_file *file)
 {
 	pthread_mutex_lock(&file->lock);
 	file->stopping = true;
-	file->deadline = now_ns() + STUCK_NS;
+	file->deadline = clock_ns() + STUCK_NS;
 	pthread_cond_signal(&file->wake);
 	pthread_mutex_unlock(&file->lock);
 	pthread_join(file->thread, NULL);

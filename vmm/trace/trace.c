@@ -3,8 +3,8 @@
 
 #include <ctype.h>
 #include <string.h>
-#include <time.h>
 
+#include "vmm/clock.h"
 #include "vmm/trace/file.h"
 
 /* clang-format off */
@@ -18,10 +18,7 @@ _Thread_local int trace_cpu = -1;
 
 uint64_t trace_now(const struct trace *trace)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec - trace->start_ns;
+	return clock_ns() - trace->start_ns;
 }
 
 void trace_init(struct trace *trace, bool recorder)
