@@ -23,6 +23,7 @@ struct test {
 	uint64_t delay, period; /* ns to the first tick, and between ticks */
 	uint64_t num_pages;
 	uint64_t ticks;       /* configuration changes announced so far */
+	uint64_t numbers;     /* got from the driver */
 	uint64_t stray_bytes; /* of buffers that do not end on a whole number */
 };
 
@@ -52,6 +53,7 @@ static void test_print_chain(struct virtio_dev *dev, struct virtio_chain *chain)
 	if (shown < numbers)
 		virtio_print(dev, "%llu more numbers of this buffer are not shown",
 			     (unsigned long long)(numbers - shown));
+	test->numbers += numbers;
 	test->stray_bytes += chain->readable_len % sizeof(struct le32);
 }
 
@@ -109,6 +111,15 @@ static const struct option_desc test_options[] = {
 	{ .name = NULL },
 };
 
+static const struct counter_desc test_counters[] = {
+	{ "ticks", FIELD(ticks), "configuration changes announced to the driver" },
+	{ "numbers", FIELD(numbers), "numbers that the driver sent" },
+	{ "stray-bytes", FIELD(stray_bytes), "of buffers that do not end on a whole number" },
+	{ .name = NULL },
+};
+
+static const struct state_desc test_state[] = { STATE(struct test, ticks), { .name = NULL } };
+
 static const struct virtio_class test_class = {
 	.name = "test",
 	.help = "raises configuration changes by a timer and prints the numbers that the driver sends",
@@ -119,6 +130,8 @@ static const struct virtio_class test_class = {
 	.features = 1u << TEST_F_CAN_PRINT,
 	.priv_size = sizeof(struct test),
 	.options = test_options,
+	.counters = test_counters,
+	.state = test_state,
 	.create = test_create,
 	.kick = test_kick,
 	.config_write = test_config_write,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "vmm/log.h"
 
@@ -47,4 +48,14 @@ void *mem_ptr(const struct memory *memory, uint64_t gpa, uint64_t len)
 			return region->host + (gpa - region->gpa);
 	}
 	return NULL;
+}
+
+uint64_t mem_discard(void *host, uint64_t len)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t first = ((uintptr_t)host + page - 1) & ~(page - 1), end = ((uintptr_t)host + len) & ~(page - 1);
+
+	if (first >= end || madvise((void *)(uintptr_t)first, end - first, MADV_DONTNEED) < 0)
+		return 0;
+	return end - first;
 }

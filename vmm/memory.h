@@ -35,4 +35,10 @@ void memory_release(struct memory *memory);
  */
 void *mem_ptr(const struct memory *memory, uint64_t gpa, uint64_t len);
 
+/*
+ * Gives the whole pages in [host, host + len), which is guest RAM, back to the host: they read as zeros from then on.
+ * Returns the bytes given back: 0 where there is no whole page in it, or the host refuses. Any thread.
+ */
+uint64_t mem_discard(void *host, uint64_t len);
+
 #endif

@@ -41,6 +41,24 @@ bool number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *value)
 	return true;
 }
 
+bool number_size(const char *text, uint64_t *bytes)
+{
+	static const char suffixes[] = "KMGT";
+	unsigned shift = 0;
+	char *end;
+
+	if (!number_digits(text, &end, bytes))
+		return false;
+	if (*end) {
+		const char *suffix = strchr(suffixes, *end >= 'a' ? *end - 'a' + 'A' : *end);
+
+		if (!suffix || end[1])
+			return false;
+		shift = 10 * (unsigned)(suffix - suffixes + 1);
+	}
+	return !__builtin_mul_overflow(*bytes, 1ull << shift, bytes);
+}
+
 bool number_duration(const char *text, uint64_t *ns)
 {
 	char *end;

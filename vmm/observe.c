@@ -56,6 +56,13 @@ static void write_json(struct observer *observer, const struct text *json)
 	observer->json_failed = err;
 }
 
+static void count_devices(const struct vm *vm, struct counts *counts)
+{
+	for (unsigned i = 0; i < vm->n_devices; i++)
+		if (vm->devices[i].ops->count)
+			vm->devices[i].ops->count(vm->devices[i].ctx, counts);
+}
+
 /* `exits`: how many there were, at the end; 0: as many as were counted, for the vCPUs run on. */
 static void show_counts(struct observer *observer, uint64_t exits)
 {
@@ -63,25 +70,30 @@ static void show_counts(struct observer *observer, uint64_t exits)
 	bool last = exits;
 	const struct vm_config *config = observer->vm->config;
 	struct stats *sum = sum_up(observer->vm);
+	struct counts counts = { 0 };
 	struct text out = { 0 };
 
 	if (!sum)
 		return;
+	count_devices(observer->vm, &counts);
+	out.failed = counts.failed;
 	if (!exits)
 		exits = stats_sum(sum);
 	if (config->stats) {
 		if (!last)
 			text_printf(&out, "the first %.3f s:\n", 1e-9 * (double)now);
 		stats_table(sum, exits, &out);
+		counts_table(&counts, &out);
 		log_block(last ? END_MS : LIVE_MS, "", out.bytes, out.len);
 		out.len = 0;
 	}
 	if (observer->series) {
 		series_add(observer->series, sum, now, last);
-		stats_json(sum, exits, now, observer->series, &out);
+		stats_json(sum, exits, now, &counts, observer->series, &out);
 		write_json(observer, &out);
 	}
 	text_free(&out);
+	counts_release(&counts);
 	stats_destroy(sum);
 }
 

@@ -78,25 +78,17 @@ static int bad(const char *option, const char *value, const char *takes)
 	return -EINVAL;
 }
 
+/* A number alone is in MiB. */
 static int parse_mem(const char *text, uint64_t *size)
 {
-	static const char suffixes[] = "KMGT";
 	const char *takes = "a size from 32M to 1T in whole pages, such as 512M or 6G";
-	uint64_t number, unit = MIB;
+	uint64_t number;
 	char *end;
 
-	if (!number_digits(text, &end, &number))
-		return bad("--mem", text, takes);
-	if (*end) {
-		const char *suffix = strchr(suffixes, *end >= 'a' ? *end - 'a' + 'A' : *end);
+	bool known = number_digits(text, &end, &number) && !*end ? !__builtin_mul_overflow(number, MIB, size) :
+								   number_size(text, size);
 
-		if (!suffix || end[1])
-			return bad("--mem", text, takes);
-		unit = 1024ull << (10 * (suffix - suffixes));
-	}
-	if (__builtin_mul_overflow(number, unit, size) || *size < MEM_MIN || *size > MEM_MAX || *size % MEM_UNIT)
-		return bad("--mem", text, takes);
-	return 0;
+	return known && *size >= MEM_MIN && *size <= MEM_MAX && *size % MEM_UNIT == 0 ? 0 : bad("--mem", text, takes);
 }
 
 static int parse_number(const char *option, const char *text, unsigned min, unsigned max, unsigned *number)

@@ -105,16 +105,13 @@ static bool escape_key(struct terminal *t, char key)
 			t,
 			"\nminivmm: Ctrl-A x  quit\nminivmm: Ctrl-A s  the counts of exits (--stats)\nminivmm: Ctrl-A r  the flight recorder\n"
 			"minivmm: Ctrl-A h  this help\nminivmm: Ctrl-A Ctrl-A  send Ctrl-A to the guest");
-		return false;
-	case 's':
-	case 'S':
-	case 'r':
-	case 'R':
-		if (t->on_key)
-			t->on_key(t->key_ctx, (char)(key | 0x20)); /* in lower case */
-		return false;
-	default: return false;
+		key = '?';
+		break;
+	default: break;
 	}
+	if (t->on_key)
+		t->on_key(t->key_ctx, key >= 'A' && key <= 'Z' ? (char)(key | 0x20) : key);
+	return false;
 }
 
 static void in_put(struct terminal *t, char byte)

@@ -3,7 +3,7 @@
  * Standard input and output of minivmm, shared by the guest's console (bytes) and the devices (lines): see output.h.
  *
  * Where standard input is a terminal it is put into raw mode while the machine runs, and Ctrl-A is the escape: x quits,
- * h helps, s and r show counts and recorder, Ctrl-A again sends one Ctrl-A. It is restored by terminal_finish(), and by
+ * h helps, Ctrl-A again sends one Ctrl-A, other keys are somebody else's. It is restored by terminal_finish(), and by
  * a handler on a fatal signal.
  */
 #ifndef MINIVMM_TERMINAL_H
@@ -20,7 +20,8 @@ typedef void terminal_input_fn(void *ctx);
 /* The user typed Ctrl-A x, or standard output is gone (gone = 1). On any thread; must not call the terminal. */
 typedef void terminal_quit_fn(void *ctx, int gone);
 
-/* The user typed Ctrl-A and then `key`, s or r. On the loop's thread, no lock held. */
+/* The user typed Ctrl-A and then `key`, in lower case, that is not the terminal's own; `?` where he wants to know what
+ * there is. On the loop's thread, no lock held. */
 typedef void terminal_key_fn(void *ctx, char key);
 
 /* 0 or -errno. Touches neither descriptor until terminal_start(). */
@@ -28,7 +29,7 @@ int terminal_create(struct terminal **terminal, struct loop *loop);
 /* Who takes input, and who ends the run. Before terminal_start(); ctx must outlive the run. */
 void terminal_set_input(struct terminal *terminal, terminal_input_fn *fn, void *ctx);
 void terminal_set_quit(struct terminal *terminal, terminal_quit_fn *fn, void *ctx);
-/* Who shows the counts of exits and the flight recorder. */
+/* Who takes the other keys: counts of exits, flight recorder, devices. */
 void terminal_set_key(struct terminal *terminal, terminal_key_fn *fn, void *ctx);
 /* Raw mode where standard input is a terminal, and input begins. 0 or -errno, with a message. */
 int terminal_start(struct terminal *terminal);

@@ -56,8 +56,11 @@ static void on_key(void *ctx, char key)
 
 	if (key == 's')
 		observe_now(vm->observer);
-	else
+	else if (key == 'r')
 		observe_recorder(vm->observer);
+	for (unsigned i = 0; i < vm->n_devices; i++)
+		if (vm->devices[i].ops->key)
+			vm->devices[i].ops->key(vm->devices[i].ctx, key);
 }
 
 /* From the loop on; before it, what a signal does by itself is right. One that our parent ignores, we ignore. */

@@ -21,6 +21,7 @@
 #define VM_DEVICES_MAX    32
 #define VM_IOEVENTFDS_MAX 256
 
+struct counts;
 struct dtb;
 struct loop;
 struct observer;
@@ -66,6 +67,11 @@ struct vm_device_ops {
 	/* Appends how the device stands, in lines for people; with `name`, only where the device is called so. NULL
 	 * where there is nothing to tell. Any thread. */
 	void (*report)(void *ctx, const char *name, struct text *out);
+	/* Adds what the device counted, or NULL. Any thread. */
+	void (*count)(void *ctx, struct counts *counts);
+	/* The user typed Ctrl-A and `key`, in lower case; `?`: which keys there are is to be told, a line on the
+	 * terminal. NULL where the device has none. On the loop's thread. */
+	void (*key)(void *ctx, char key);
 	void (*destroy)(void *ctx);
 };
 

@@ -47,3 +47,44 @@ size_t chain_write(struct virtio_chain *chain, const void *from, size_t len)
 	}
 	return done;
 }
+
+/*
+ * The storage behind the const pointers is the queue's and writable (queue.h): what was read or written of an iovec is
+ * cut off it in place.
+ */
+static const struct iovec *rest(const struct iovec *iov, unsigned n, unsigned *at, size_t *off, unsigned *n_rest)
+{
+	unsigned first = *at;
+
+	if (first < n && *off) {
+		struct iovec *cut = (struct iovec *)&iov[first];
+
+		cut->iov_base = (uint8_t *)cut->iov_base + *off;
+		cut->iov_len -= *off;
+	}
+	*at = n;
+	*off = 0;
+	*n_rest = n - first;
+	return iov + first;
+}
+
+const struct iovec *chain_rest_readable(struct virtio_chain *chain, unsigned *n)
+{
+	return rest(chain->readable, chain->n_readable, &chain->read_at, &chain->read_off, n);
+}
+
+const struct iovec *chain_rest_writable(struct virtio_chain *chain, unsigned *n)
+{
+	return rest(chain->writable, chain->n_writable, &chain->write_at, &chain->write_off, n);
+}
+
+uint8_t *chain_cut_status(struct virtio_chain *chain)
+{
+	if (chain->n_writable == 0)
+		return NULL;
+	struct iovec *last = (struct iovec *)&chain->writable[chain->n_writable - 1];
+
+	if (--last->iov_len == 0) /* no iovec is empty: walk.c leaves those out */
+		chain->n_writable--;
+	return (uint8_t *)last->iov_base + last->iov_len;
+}

@@ -58,6 +58,12 @@ void virtio_class_help(const struct virtio_class *class, FILE *out)
 	options_list(class->options, out);
 	fprintf(out, "as every virtio device (unless set: queue-size=%u, id=%u):\n", class->queue_size, class->id);
 	options_list(common_options, out);
+	if (class->keys)
+		fprintf(out, "keys, behind Ctrl-A on the terminal:\n  %s\n", class->keys);
+	if (class->counters)
+		fprintf(out, "counts, in --stats:\n");
+	for (const struct counter_desc *desc = class->counters; desc && desc->name; desc++)
+		fprintf(out, "  %-12s %s\n", desc->name, desc->help);
 }
 
 static void set_bit(uint32_t *words, unsigned bit)
@@ -89,31 +95,62 @@ static int parse_options(struct virtio_dev *dev, const char *text)
 	return options_parse(who, text, sets, 2);
 }
 
-static int make_parts(struct virtio_dev *dev)
+void virtio_offer(struct virtio_dev *dev, unsigned bit)
 {
-	int err = 0;
+	set_bit(dev->offered, bit);
+}
 
-	for (unsigned q = 0; q < dev->class->n_queues && !err; q++) {
-		struct virtq_owner owner = {
-			.memory = &dev->vm->memory, .trace = &dev->vm->trace, .dev = dev->name, .index = q
-		};
+void virtio_set_queues(struct virtio_dev *dev, unsigned n)
+{
+	dev->n_queues = n < VIRTIO_QUEUES_MAX ? n : VIRTIO_QUEUES_MAX;
+}
 
-		err = virtq_init(&dev->queues[q], &owner, (uint32_t)dev->settings.queue_size);
-	}
-	if (err)
-		return err;
+void virtio_set_queue_size(struct virtio_dev *dev, unsigned q, uint16_t size)
+{
+	dev->queue_sizes[q] = size;
+}
+
+static int make_loop_parts(struct virtio_dev *dev)
+{
 	dev->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (dev->again_fd < 0)
 		return -errno;
-	err = loop_add_fd(dev->vm->loop, dev->again_fd, EPOLLIN, virtio_kick_again, dev, &dev->again);
-	return err ? err : loop_add_timer(dev->vm->loop, virtio_timer_expired, dev, &dev->timer);
+	int err = loop_add_fd(dev->vm->loop, dev->again_fd, EPOLLIN, virtio_kick_again, dev, &dev->again);
+
+	return err ? err : virtio_host_init(dev);
+}
+
+/* Once create() has said how many. */
+static int make_queues(struct virtio_dev *dev)
+{
+	int err = 0;
+
+	for (unsigned q = 0; q < dev->n_queues && !err; q++) {
+		struct virtq_owner owner = {
+			.memory = &dev->vm->memory, .trace = &dev->vm->trace, .dev = dev->name, .index = q
+		};
+		uint32_t size = dev->queue_sizes[q] ? dev->queue_sizes[q] : (uint32_t)dev->settings.queue_size;
+
+		err = virtq_init(&dev->queues[q], &owner, size);
+	}
+	return err;
 }
 
 /* Devices are written by strangers: what the core relies on is checked, once a device. */
 static int check_class(const struct virtio_class *class)
 {
+	const struct counter_desc *counter = class->counters;
+	const struct state_desc *state = class->state;
 	bool pow2 = class->queue_size && !(class->queue_size & (class->queue_size - 1u));
 
+	while (counter && counter->name && counter->offset + sizeof(uint64_t) <= class->priv_size)
+		counter++;
+	while (state && state->name && state->offset + state->size <= class->priv_size)
+		state++;
+	if ((counter && counter->name) || (state && state->name)) {
+		log_error("--device %s: its class lists a counter or state outside its priv_size", class->name);
+		return -EINVAL;
+	}
 	if (class->config_size <= VIRTIO_CONFIG_MAX && class->n_queues <= VIRTIO_QUEUES_MAX &&
 	    (class->n_queues == 0 || (pow2 && class->queue_size <= VIRTQ_SIZE_MAX)))
 		return 0;
@@ -138,6 +175,7 @@ int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_cl
 	dev->class = class;
 	dev->vm = vm;
 	dev->again_fd = -1;
+	dev->n_queues = class->n_queues;
 	snprintf(dev->name, sizeof(dev->name), "%s%u", class->name, index);
 	pthread_mutex_init(&dev->lock, NULL);
 	dev->priv = calloc(1, class->priv_size ? class->priv_size : 1);
@@ -148,17 +186,20 @@ int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_cl
 	if (err)
 		goto fail;
 	offer(dev);
-	err = make_parts(dev);
-	if (err) {
-		virtio_error(dev, "cannot make its queues and timer: %s", strerror(-err));
-		goto fail;
-	}
+	err = make_loop_parts(dev);
+	if (err)
+		goto fail_parts;
 	err = class->create ? class->create(dev) : 0;
 	if (err)
 		goto fail;
 	dev->created = true;
+	err = make_queues(dev);
+	if (err)
+		goto fail_parts;
 	*out = dev;
 	return 0;
+fail_parts:
+	virtio_error(dev, "cannot make its queues and timer: %s", strerror(-err));
 fail:
 	virtio_destroy(dev);
 	return err;
@@ -166,14 +207,15 @@ fail:
 
 void virtio_destroy(struct virtio_dev *dev)
 {
+	virtio_host_release(dev);
+	loop_del(dev->again);
 	if (dev->created && dev->class->destroy)
 		dev->class->destroy(dev);
-	loop_del(dev->timer);
-	loop_del(dev->again);
 	if (dev->again_fd >= 0)
 		close(dev->again_fd);
-	for (unsigned q = 0; q < dev->class->n_queues; q++)
+	for (unsigned q = 0; q < dev->n_queues; q++)
 		virtq_release(&dev->queues[q]);
+	options_release(&(struct option_set){ dev->class->options, dev->priv });
 	free(dev->priv);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);

@@ -23,6 +23,7 @@
 #define VIRTIO_ISR_USED   0x1u
 #define VIRTIO_ISR_CONFIG 0x2u
 
+struct counts;
 struct loop_source;
 struct text;
 struct vm;
@@ -41,8 +42,10 @@ struct virtio_dev {
 	char name[24]; /* "test0": class and number */
 	struct vm *vm;
 	struct virtio_settings settings;
-	bool created;         /* create() succeeded, so destroy() is owed */
-	struct irq_line *irq; /* set by the transport */
+	bool created; /* create() succeeded, so destroy() is owed */
+	unsigned n_queues;
+	uint16_t queue_sizes[VIRTIO_QUEUES_MAX]; /* 0: settings.queue_size */
+	struct irq_line *irq;                    /* set by the transport */
 
 	pthread_mutex_t lock;
 	uint8_t status;
@@ -54,11 +57,12 @@ struct virtio_dev {
 	uint8_t config[VIRTIO_CONFIG_MAX];
 	void *priv;
 	struct virtq queues[VIRTIO_QUEUES_MAX];
-	struct log_limit log, failures;
+	struct log_limit log, failures, warnings;
 
 	struct loop_source *timer;
 	virtio_timer_fn *timer_fn;
-	int again_fd; /* eventfd: a queue with more work than one kick may do */
+	struct virtio_watch *watches; /* a list */
+	int again_fd;                 /* eventfd: a queue with more work than one kick may do */
 	struct loop_source *again;
 	uint32_t again_queues; /* a bit a queue */
 };
@@ -131,9 +135,17 @@ void virtio_interrupt(struct virtio_dev *dev, uint32_t bit);
 
 /* How the device and its queues stand, in lines for people. Takes the lock. */
 void virtio_report(struct virtio_dev *dev, struct text *out);
+/* The user typed Ctrl-A and `key`; see struct vm_device_ops. Takes the lock. */
+void virtio_key(struct virtio_dev *dev, char key);
+/* Its counters, into those of the machine. Takes the lock. */
+void virtio_count(struct virtio_dev *dev, struct counts *counts);
 
+/* host.c: what a device asks of the host. The timer's source is made before create(), watches by it; both end before
+ * destroy(). 0 or -errno. */
 /* The loop's function for dev->timer. Takes the lock. */
 void virtio_timer_expired(void *dev, uint64_t expirations);
+int virtio_host_init(struct virtio_dev *dev);
+void virtio_host_release(struct virtio_dev *dev);
 /* The loop's function for dev->again_fd: goes on with queues that had more work than one kick may do. Takes the lock.
  */
 void virtio_kick_again(void *dev, uint32_t events);

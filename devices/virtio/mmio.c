@@ -294,9 +294,23 @@ static void mmio_report(void *ctx, const char *name, struct text *out)
 		virtio_report(mmio->dev, out);
 }
 
-static const struct vm_device_ops mmio_ops = { .describe = mmio_describe,
-					       .report = mmio_report,
-					       .destroy = mmio_destroy };
+static void mmio_count(void *ctx, struct counts *counts)
+{
+	const struct virtio_mmio *mmio = ctx;
+
+	virtio_count(mmio->dev, counts);
+}
+
+static void mmio_key(void *ctx, char key)
+{
+	const struct virtio_mmio *mmio = ctx;
+
+	virtio_key(mmio->dev, key);
+}
+
+static const struct vm_device_ops mmio_ops = {
+	.describe = mmio_describe, .report = mmio_report, .count = mmio_count, .key = mmio_key, .destroy = mmio_destroy
+};
 
 static int out_of(struct virtio_dev *dev, int err, const char *what)
 {
@@ -325,7 +339,7 @@ int virtio_mmio_attach(struct vm *vm, struct virtio_dev *dev)
 
 		err = out_of(dev, bus_add(&vm->mmio, &range), "place on the bus");
 	}
-	for (unsigned q = 0; q < dev->class->n_queues && !err && dev->settings.notify == VIRTIO_NOTIFY_IOEVENTFD; q++)
+	for (unsigned q = 0; q < dev->n_queues && !err && dev->settings.notify == VIRTIO_NOTIFY_IOEVENTFD; q++)
 		err = out_of(dev, add_kick(mmio, q), "ioeventfd");
 	if (!err)
 		err = out_of(dev, vm_add_device(vm, &mmio_ops, mmio), "place in the machine");

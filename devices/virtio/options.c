@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "devices/virtio/virtio.h"
 #include "vmm/log.h"
 #include "vmm/number.h"
 
-#define VALUE_MAX 64 /* characters; every value of ours is a word or a number */
+#define VALUE_MAX 4096 /* characters, as many as a file's name may have */
 
 /* What a value must look like, for messages and help. */
 static void describe_values(const struct option_desc *desc, char *out, size_t size)
@@ -21,6 +22,12 @@ static void describe_values(const struct option_desc *desc, char *out, size_t si
 	case OPTION_POW2:
 		snprintf(out, size, "a power of two from %" PRIu64 " to %" PRIu64, desc->min, desc->max);
 		break;
+	case OPTION_SIZE:
+		snprintf(out, size, "a size from %" PRIu64 " to %" PRIu64 " bytes, such as 64K or 1G", desc->min,
+			 desc->max);
+		break;
+	case OPTION_STRING: snprintf(out, size, "a text"); break;
+	case OPTION_LIST: snprintf(out, size, "a text, up to %u times", OPTION_LIST_MAX); break;
 	case OPTION_DURATION:
 		snprintf(out, size, "a time from %" PRIu64 "us to %" PRIu64 "s, such as 10ms", desc->min / 1000,
 			 desc->max / 1000000000);
@@ -32,6 +39,17 @@ static void describe_values(const struct option_desc *desc, char *out, size_t si
 			used += (size_t)snprintf(out + used, size - used, "%s%s", i ? " or " : "", desc->names[i]);
 		break;
 	}
+}
+
+static bool set_string(char **field, const char *text)
+{
+	char *copy = *text ? strdup(text) : NULL; /* no text of ours may be empty */
+
+	if (!copy)
+		return false;
+	free(*field);
+	*field = copy;
+	return true;
 }
 
 /* Parses one value into its field. False where it is malformed or out of range; the field is then untouched. */
@@ -54,6 +72,19 @@ static bool set_value(const struct option_desc *desc, void *target, const char *
 			}
 		}
 		return false;
+	case OPTION_STRING: return set_string(field, text);
+	case OPTION_LIST: {
+		struct option_list *list = field;
+
+		if (list->n == OPTION_LIST_MAX || !set_string(&list->items[list->n], text))
+			return false;
+		list->n++;
+		return true;
+	}
+	case OPTION_SIZE:
+		if (!number_size(text, &number))
+			return false;
+		break;
 	case OPTION_DURATION:
 		if (!number_duration(text, &number))
 			return false;
@@ -91,12 +122,28 @@ static const struct option_desc *find(const struct option_set *sets, unsigned n,
 	return NULL;
 }
 
+/* The length of "key=value", up to a comma that is not doubled; the value, commas single, into `value`. */
+static size_t take_value(const char *text, size_t key_len, char *value, size_t size)
+{
+	size_t at = key_len + (text[key_len] == '='), used = 0;
+
+	for (; text[at] && (text[at] != ',' || text[at + 1] == ','); at++) {
+		if (used + 1 < size)
+			value[used++] = text[at];
+		else
+			used = 0, size = 1; /* too long for any file: as if it were empty */
+		at += text[at] == ',';
+	}
+	value[used] = '\0';
+	return at;
+}
+
 int options_parse(const char *who, const char *text, const struct option_set *sets, unsigned n)
 {
 	while (text && *text) {
-		size_t len = strcspn(text, ",");
 		size_t key_len = strcspn(text, "=,");
-		char value[VALUE_MAX] = "", wanted[128];
+		char value[VALUE_MAX], wanted[128];
+		size_t len = take_value(text, key_len, value, sizeof(value));
 		void *target;
 		const struct option_desc *desc = find(sets, n, text, key_len, &target);
 
@@ -104,8 +151,6 @@ int options_parse(const char *who, const char *text, const struct option_set *se
 			log_error("%s: unknown key '%.*s'; \"%s,help\" lists them", who, (int)key_len, text, who);
 			return -EINVAL;
 		}
-		if (key_len < len && len - key_len - 1 < sizeof(value))
-			memcpy(value, text + key_len + 1, len - key_len - 1);
 		if (!set_value(desc, target, value)) {
 			describe_values(desc, wanted, sizeof(wanted));
 			log_error("%s: '%.*s': %s takes %s", who, (int)len, text, desc->name, wanted);
@@ -115,6 +160,18 @@ int options_parse(const char *who, const char *text, const struct option_set *se
 		text += *text == ',';
 	}
 	return 0;
+}
+
+void options_release(const struct option_set *set)
+{
+	for (const struct option_desc *desc = set->descs; desc && desc->name; desc++) {
+		void *field = (char *)set->target + desc->offset;
+
+		if (desc->type == OPTION_STRING)
+			free(*(char **)field);
+		for (unsigned i = 0; desc->type == OPTION_LIST && i < ((struct option_list *)field)->n; i++)
+			free(((struct option_list *)field)->items[i]);
+	}
 }
 
 void options_list(const struct option_desc *descs, FILE *out)

@@ -17,10 +17,14 @@ struct option_set {
 void options_defaults(const struct option_set *set);
 
 /*
- * Parses `text` (NULL or "" for none) into the sets, of which `n` are searched in order. `who` begins the messages:
+ * Parses `text` (NULL or "" for none) into the sets, of which `n` are searched in order; ",," is a comma in a value.
+ * `who` begins the messages:
  * "--device test". 0, or -EINVAL with a message that names the key and what it takes.
  */
 int options_parse(const char *who, const char *text, const struct option_set *sets, unsigned n);
+
+/* Frees the strings that were put in. */
+void options_release(const struct option_set *set);
 
 /* A line for each description. */
 void options_list(const struct option_desc *descs, FILE *out);

@@ -43,27 +43,42 @@ static void shared_store(struct le16 *field, uint16_t value, int order)
 	__atomic_store_n(&field->raw, htole16(value), order);
 }
 
+/* No chain is out any more. */
+static void forget_out(struct virtq *vq)
+{
+	memset(vq->out, 0, vq->num_max * sizeof(*vq->out));
+	for (uint32_t i = 0; i < vq->num_max; i++)
+		vq->rows[i] = i;
+	vq->n_out = 0;
+}
+
 int virtq_init(struct virtq *vq, const struct virtq_owner *owner, uint32_t num_max)
 {
 	memset(vq, 0, sizeof(*vq));
 	vq->owner = *owner;
 	vq->num_max = num_max;
-	vq->iov = calloc(num_max, sizeof(*vq->iov));
+	vq->row_len = num_max < VIRTQ_CHAIN ? num_max : VIRTQ_CHAIN;
+	vq->iov = calloc(num_max, vq->row_len * sizeof(*vq->iov));
 	vq->out = calloc(num_max, sizeof(*vq->out));
+	vq->rows = calloc(num_max, sizeof(*vq->rows));
 	vq->seen = calloc(2ull * num_max, sizeof(*vq->seen)); /* a table's worth, and an indirect one's */
-	if (vq->iov && vq->out && vq->seen)
-		return 0;
-	virtq_release(vq);
-	return -ENOMEM;
+	if (!vq->iov || !vq->out || !vq->rows || !vq->seen) {
+		virtq_release(vq);
+		return -ENOMEM;
+	}
+	forget_out(vq);
+	return 0;
 }
 
 void virtq_release(struct virtq *vq)
 {
 	free(vq->iov);
 	free(vq->out);
+	free(vq->rows);
 	free(vq->seen);
 	vq->iov = NULL;
 	vq->out = NULL;
+	vq->rows = NULL;
 	vq->seen = NULL;
 }
 
@@ -72,12 +87,14 @@ void virtq_reset(struct virtq *vq)
 	struct virtq fresh = { .owner = vq->owner,
 			       .num_max = vq->num_max,
 			       .iov = vq->iov,
+			       .row_len = vq->row_len,
 			       .out = vq->out,
+			       .rows = vq->rows,
 			       .seen = vq->seen,
 			       .session = vq->session };
 
-	memset(vq->out, 0, vq->num_max * sizeof(*vq->out));
 	*vq = fresh;
+	forget_out(vq);
 }
 
 const char *virtq_broken(struct virtq *vq, const char *fmt, ...)
@@ -114,7 +131,7 @@ const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect)
 
 	vq->session++;
 	vq->last_avail = vq->used_idx = vq->notified = 0;
-	memset(vq->out, 0, vq->num_max * sizeof(*vq->out));
+	forget_out(vq);
 	vq->event_idx = event_idx;
 	vq->indirect = indirect;
 	vq->ready = true;
@@ -199,18 +216,20 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 		*rule = virtq_broken(vq, "head %u in a queue of %u (virtio 1.2, 2.7.6)", head, vq->num);
 		return -1;
 	}
-	if (vq->out[head]) {
+	if (vq->out[head].popped_at) {
 		*rule = virtq_broken(vq, "head %u is made available again before it was used (virtio 1.2, 2.7.13)",
 				     head);
 		return -1;
 	}
 	*chain = (struct virtio_chain){ .head = head, .session = vq->session };
-	*rule = virtq_walk(vq, chain);
+	uint32_t row = vq->rows[vq->n_out]; /* there is one: fewer than num heads are out */
+
+	*rule = virtq_walk(vq, chain, vq->iov + (size_t)row * vq->row_len);
 	if (*rule)
 		return -1;
-	vq->out[head] = arch_cycles();
+	vq->out[head] = (struct virtq_out){ .popped_at = arch_cycles(), .row = row };
+	vq->n_out++;
 	vq->last_avail++;
-	vq->last_head = head;
 	vq->popped++;
 	if (trace_is_on(vq->owner.trace))
 		tell_pop(vq, chain);
@@ -231,11 +250,7 @@ static void publish(const struct virtq *vq)
 static __attribute__((noinline)) void publish_told(const struct virtq *vq, const struct virtio_chain *chain,
 						   uint32_t len)
 {
-	/* the iovecs are those of the chain that was popped last, which may be another one */
-	bool has_bytes = chain->head == vq->last_head;
-	struct trace_extra extra = { .iov = chain->writable,
-				     .n_iov = has_bytes ? chain->n_writable : 0,
-				     .n_bytes = len };
+	struct trace_extra extra = { .iov = chain->writable, .n_iov = chain->n_writable, .n_bytes = len };
 
 	TRACE_WITH(vq->owner.trace, used, vq->owner.dev, &extra, vq->owner.index, chain->head, len, vq->used_idx);
 	publish(vq);
@@ -245,11 +260,12 @@ void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len
 {
 	struct used *used = vq->used;
 
-	if (!vq->ready || chain->session != vq->session || chain->head >= vq->num || !vq->out[chain->head])
+	if (!vq->ready || chain->session != vq->session || chain->head >= vq->num || !vq->out[chain->head].popped_at)
 		return;
 	if (len > chain->writable_len) /* so it fits: len had 32 bits */
 		len = (uint32_t)chain->writable_len;
-	vq->out[chain->head] = 0;
+	vq->rows[--vq->n_out] = vq->out[chain->head].row;
+	vq->out[chain->head].popped_at = 0;
 	used->ring[vq->used_idx & (vq->num - 1)] = (struct used_elem){ .id = le32_from(chain->head),
 								       .len = le32_from(len) };
 	vq->used_idx++;

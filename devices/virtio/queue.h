@@ -16,7 +16,8 @@
 #include "vmm/trace.h"
 
 #define VIRTQ_SIZE_MAX 32768u
-#define VIRTQ_SHARE    256u /* chains that are popped in one call of the device, at most */
+#define VIRTQ_SHARE    256u  /* chains that are popped in one call of the device, at most */
+#define VIRTQ_CHAIN    1024u /* buffers of a chain, at most; and no more than the queue has entries */
 
 struct memory;
 
@@ -26,6 +27,12 @@ struct virtq_owner {
 	struct trace *trace;
 	const char *dev; /* the device's name, for events */
 	uint32_t index;  /* the queue's number */
+};
+
+/* A head that was popped and is not yet pushed. */
+struct virtq_out {
+	uint64_t popped_at; /* arch_cycles(); 0: it is not out */
+	uint32_t row;       /* of virtq.iov: its chain's iovecs */
 };
 
 struct virtq {
@@ -46,11 +53,13 @@ struct virtq {
 	uint16_t last_avail; /* free-running index of the next entry to pop */
 	uint16_t used_idx;   /* free-running index of the next entry to fill */
 	uint16_t notified;   /* used_idx when a notification was last decided on */
-	uint16_t last_head;  /* of the chain that was popped last: the one whose iovecs are in iov */
 	unsigned popped;     /* since virtq_begin(): bounds the work of one kick */
 
-	struct iovec *iov; /* num_max: storage for the chain that was popped last */
-	uint64_t *out; /* num_max: when a head was popped that is not yet pushed (arch_cycles()); 0: it is not out */
+	struct iovec *iov; /* num_max rows of row_len: one for each chain that is out; touched only where used */
+	uint32_t row_len;
+	struct virtq_out *out; /* num_max: by head */
+	uint32_t *rows;        /* num_max: a stack of the rows, those that are free from n_out on */
+	uint32_t n_out;
 	struct trace_desc
 		*seen; /* the descriptors of the chain that was popped last, n_seen of them, as they were read */
 	unsigned n_seen;
@@ -73,9 +82,9 @@ void virtq_begin(struct virtq *vq);
  * driver broke one. An empty ring has its kicks armed again.
  */
 int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule);
-/* virtq_pop()'s second half, in walk.c: follows the chain from its head. NULL with the iovecs in *chain, or the rule.
- */
-const char *virtq_walk(struct virtq *vq, struct virtio_chain *chain);
+/* virtq_pop()'s second half, in walk.c: follows the chain from its head. NULL with *chain and its iovecs in the row
+ * `iov`, or the rule. */
+const char *virtq_walk(struct virtq *vq, struct virtio_chain *chain, struct iovec *iov);
 /* A broken rule in words; the string is the queue's, until the next. */
 const char *virtq_broken(struct virtq *vq, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* True where the share was used up: the ring has to be looked at again. */

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* How a device stands when its run went wrong: status, rings, and the buffers that wait for it. */
+/* How a device stands when its run went wrong: status, rings, the buffers that wait for it, its own state; and what it
+ * counted. */
+#include <string.h>
+
 #include "devices/virtio/core.h"
+#include "vmm/trace/counts.h"
 #include "vmm/trace/decode.h"
 #include "vmm/trace/recorder.h"
 #include "vmm/vm.h"
@@ -14,10 +18,10 @@ static void report_heads(const struct virtio_dev *dev, unsigned q, struct text *
 	unsigned heads = 0;
 
 	for (uint32_t head = 0; head < vq->num_max; head++) {
-		if (!vq->out[head] || heads++ >= HEADS_SHOWN)
+		if (!vq->out[head].popped_at || heads++ >= HEADS_SHOWN)
 			continue;
 		text_printf(out, "%s: queue %u: head %u is out: popped %.6f s ago and not yet used\n", dev->name, q,
-			    head, recorder_age(&clock, vq->out[head]));
+			    head, recorder_age(&clock, vq->out[head].popped_at));
 	}
 	if (heads > HEADS_SHOWN)
 		text_printf(out, "%s: queue %u: and %u more are out\n", dev->name, q, heads - HEADS_SHOWN);
@@ -44,6 +48,32 @@ static void report_queue(const struct virtio_dev *dev, unsigned q, struct text *
 	report_heads(dev, q, out);
 }
 
+/* What a snapshot would carry, as bytes in the host's order. */
+static void report_state(const struct virtio_dev *dev, struct text *out)
+{
+	for (const struct state_desc *desc = dev->class->state; desc && desc->name; desc++) {
+		const uint8_t *bytes = (const uint8_t *)dev->priv + desc->offset;
+		uint64_t number = 0;
+
+		if (desc->size > sizeof(number))
+			continue;
+		memcpy(&number, bytes, desc->size);
+		text_printf(out, "%s: %s %llu\n", dev->name, desc->name, (unsigned long long)number);
+	}
+}
+
+void virtio_count(struct virtio_dev *dev, struct counts *counts)
+{
+	pthread_mutex_lock(&dev->lock);
+	for (const struct counter_desc *desc = dev->class->counters; desc && desc->name; desc++) {
+		uint64_t value;
+
+		memcpy(&value, (const uint8_t *)dev->priv + desc->offset, sizeof(value));
+		counts_add(counts, dev->name, desc->name, value);
+	}
+	pthread_mutex_unlock(&dev->lock);
+}
+
 void virtio_report(struct virtio_dev *dev, struct text *out)
 {
 	pthread_mutex_lock(&dev->lock);
@@ -54,7 +84,8 @@ void virtio_report(struct virtio_dev *dev, struct text *out)
 	text_str(out, "; InterruptStatus ");
 	decode_bits(out, TRACE_ISR, dev->isr);
 	text_printf(out, "; config generation %u\n", dev->generation);
-	for (unsigned q = 0; q < dev->class->n_queues; q++)
+	for (unsigned q = 0; q < dev->n_queues; q++)
 		report_queue(dev, q, out);
+	report_state(dev, out);
 	pthread_mutex_unlock(&dev->lock);
 }

@@ -31,7 +31,7 @@ void virtio_accept(struct virtio_dev *dev, uint32_t word, uint32_t bits)
 
 struct virtq *virtio_queue(struct virtio_dev *dev, uint32_t index)
 {
-	return index < dev->class->n_queues ? &dev->queues[index] : NULL;
+	return index < dev->n_queues ? &dev->queues[index] : NULL;
 }
 
 void virtio_queue_enable(struct virtio_dev *dev, uint32_t index)
@@ -75,6 +75,8 @@ void virtio_queue_reset(struct virtio_dev *dev, uint32_t index)
 	}
 	virtq_reset(vq);
 	dev->again_queues &= ~(1u << index);
+	if (dev->class->queue_reset)
+		dev->class->queue_reset(dev, index);
 	TRACE(&dev->vm->trace, queue_reset, dev->name, index);
 }
 
@@ -95,7 +97,7 @@ static void reset(struct virtio_dev *dev)
 	memset(dev->accepted, 0, sizeof(dev->accepted));
 	dev->accepted_more = false;
 	dev->again_queues = 0;
-	for (unsigned q = 0; q < dev->class->n_queues; q++)
+	for (unsigned q = 0; q < dev->n_queues; q++)
 		virtq_reset(&dev->queues[q]);
 	if (dev->class->reset)
 		dev->class->reset(dev);
@@ -143,6 +145,15 @@ static const char *illegal_step(uint8_t old, uint8_t new)
 	return NULL;
 }
 
+static void call_ready(struct virtio_dev *dev)
+{
+	if (!dev->class->ready)
+		return;
+	virtio_enter(dev);
+	dev->class->ready(dev);
+	virtio_leave(dev);
+}
+
 void virtio_set_status(struct virtio_dev *dev, uint32_t value)
 {
 	if (value == 0) {
@@ -162,7 +173,7 @@ void virtio_set_status(struct virtio_dev *dev, uint32_t value)
 	if ((new & ~old &VIRTIO_CONFIG_S_FEATURES_OK) && !features_valid(dev))
 		new &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
 	/* a queue that was enabled earlier works by what is now agreed */
-	for (unsigned q = 0; (new & ~old &VIRTIO_CONFIG_S_FEATURES_OK) && q < dev->class->n_queues; q++) {
+	for (unsigned q = 0; (new & ~old &VIRTIO_CONFIG_S_FEATURES_OK) && q < dev->n_queues; q++) {
 		dev->queues[q].event_idx = virtio_bit(dev->accepted, VIRTIO_RING_F_EVENT_IDX);
 		dev->queues[q].indirect = virtio_bit(dev->accepted, VIRTIO_RING_F_INDIRECT_DESC);
 	}
@@ -173,6 +184,8 @@ void virtio_set_status(struct virtio_dev *dev, uint32_t value)
 	virtio_change_status(dev, new | (was_failed ? VIRTIO_CONFIG_S_NEEDS_RESET : 0));
 	if (was_failed && (new & ~old &VIRTIO_CONFIG_S_DRIVER_OK)) /* it failed while nobody could be told */
 		virtio_interrupt(dev, VIRTIO_ISR_CONFIG);
+	else if ((new & ~old &VIRTIO_CONFIG_S_DRIVER_OK) && virtio_driver_ok(dev))
+		call_ready(dev);
 }
 
 static bool config_holds(const struct virtio_dev *dev, size_t off, size_t len)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a virtio device asks of the core: buffers, notifications, failure, timers; and what drives it: kicks, the loop.
- */
+/* What a virtio device asks of the core: buffers, notifications, failure, messages; and what drives it: kicks. */
 #include "devices/virtio/virtio.h"
 
 #include <linux/virtio_config.h>
@@ -10,7 +9,6 @@
 #include <unistd.h>
 
 #include "devices/virtio/core.h"
-#include "vmm/loop.h"
 #include "vmm/observe.h"
 #include "vmm/terminal.h"
 #include "vmm/vm.h"
@@ -142,6 +140,17 @@ void virtio_error(struct virtio_dev *dev, const char *fmt, ...)
 	log_error("--device %s: %s", dev->class->name, text);
 }
 
+void virtio_warn(struct virtio_dev *dev, const char *fmt, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	log_guest(&dev->warnings, dev->name, "%s", text);
+}
+
 /* A chain or its ring is broken. */
 static __attribute__((noinline)) void fail_queue(struct virtio_dev *dev, unsigned q, const char *rule)
 {
@@ -175,7 +184,7 @@ void vq_push(struct virtio_dev *dev, unsigned q, const struct virtio_chain *chai
 /* Every call of a device's function is between these two. Each gives it a share of work on every queue ... */
 void virtio_enter(struct virtio_dev *dev)
 {
-	for (unsigned q = 0; q < dev->class->n_queues; q++)
+	for (unsigned q = 0; q < dev->n_queues; q++)
 		virtq_begin(&dev->queues[q]);
 }
 
@@ -187,7 +196,7 @@ void virtio_leave(struct virtio_dev *dev)
 {
 	uint64_t one = 1;
 
-	for (unsigned q = 0; q < dev->class->n_queues && virtio_driver_ok(dev); q++) {
+	for (unsigned q = 0; q < dev->n_queues && virtio_driver_ok(dev); q++) {
 		if (virtq_notify(&dev->queues[q]))
 			virtio_interrupt(dev, VIRTIO_ISR_USED);
 		if (virtq_has_more(&dev->queues[q]))
@@ -198,24 +207,6 @@ void virtio_leave(struct virtio_dev *dev)
 
 		(void)ignored;
 	}
-}
-
-void virtio_timer_expired(void *ctx, uint64_t expirations)
-{
-	struct virtio_dev *dev = ctx;
-
-	pthread_mutex_lock(&dev->lock);
-	TRACE(&dev->vm->trace, tick, dev->name, expirations);
-	virtio_enter(dev);
-	dev->timer_fn(dev);
-	virtio_leave(dev);
-	pthread_mutex_unlock(&dev->lock);
-}
-
-void virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns, virtio_timer_fn *fn)
-{
-	dev->timer_fn = fn;
-	loop_set_timer(dev->timer, first_ns, period_ns);
 }
 
 /* --- kicks -------------------------------------------------------------------------------------------------------- */
@@ -246,6 +237,27 @@ void virtio_kick(struct virtio_dev *dev, uint32_t index, const char *via)
 	virtio_leave(dev);
 }
 
+void virtio_key(struct virtio_dev *dev, char key)
+{
+	const char *keys = dev->class->keys;
+	char line[160];
+
+	if (!keys)
+		return;
+	if (key == '?') {
+		snprintf(line, sizeof(line), "minivmm: Ctrl-A %s (%s)", keys, dev->name);
+		terminal_line(dev->vm->terminal, line);
+		return;
+	}
+	if (!memchr(keys, key, strcspn(keys, " ")))
+		return;
+	pthread_mutex_lock(&dev->lock);
+	virtio_enter(dev);
+	dev->class->key(dev, key);
+	virtio_leave(dev);
+	pthread_mutex_unlock(&dev->lock);
+}
+
 void virtio_kick_again(void *ctx, uint32_t events)
 {
 	struct virtio_dev *dev = ctx;
@@ -258,7 +270,7 @@ void virtio_kick_again(void *ctx, uint32_t events)
 	uint32_t queues = dev->again_queues;
 
 	dev->again_queues = 0;
-	for (unsigned q = 0; q < dev->class->n_queues; q++)
+	for (unsigned q = 0; q < dev->n_queues; q++)
 		if ((queues & (1u << q)) && virtio_queue_live(dev, q)) /* it may have failed since */
 			virtio_kick(dev, q, "again");
 	pthread_mutex_unlock(&dev->lock);

@@ -36,9 +36,18 @@ struct virtio_dev; /* the core's; a device has its own struct beside it: virtio_
 enum option_type {
 	OPTION_UINT,     /* uint64_t; decimal or 0x */
 	OPTION_POW2,     /* uint64_t, a power of two */
+	OPTION_SIZE,     /* uint64_t bytes; written 4096, 64K, 512M, 6G */
 	OPTION_DURATION, /* uint64_t nanoseconds; written 250us, 10ms, 5s, 1m */
 	OPTION_BOOL,     /* bool; on or off */
 	OPTION_ENUM,     /* unsigned: index into `names` */
+	OPTION_STRING,   /* char *, the core's until destroy() returned; NULL where it was not given */
+	OPTION_LIST,     /* struct option_list: a string each time that the key is given */
+};
+
+#define OPTION_LIST_MAX 16
+struct option_list {
+	char *items[OPTION_LIST_MAX]; /* the core's, as above */
+	unsigned n;
 };
 
 struct option_desc {
@@ -46,10 +55,29 @@ struct option_desc {
 	enum option_type type;
 	size_t offset;            /* of the field in the device's struct, which is as wide as the type says */
 	const char *fallback;     /* the default, written as the user would; shown in the help */
-	uint64_t min, max;        /* bounds, inclusive; of a number or a duration in ns */
+	uint64_t min, max;        /* bounds, inclusive; of a number, a size in bytes or a duration in ns */
 	const char *const *names; /* OPTION_ENUM: the words, NULL at the end */
 	const char *help;
 };
+
+/* --- what a device tells of itself: fields of its own struct, listed by name -------------------------------------- */
+
+/* A uint64_t that counts what was done, for --stats. The core reads it under the lock and never writes it. */
+struct counter_desc {
+	const char *name; /* a word or two with dashes; NULL at the end of the list */
+	size_t offset;
+	const char *help;
+};
+
+/* Bytes that a snapshot must carry, beyond what the core knows (features, rings, configuration space). */
+struct state_desc {
+	const char *name; /* NULL at the end of the list */
+	size_t offset, size;
+};
+#define STATE(type, field)                                                \
+	{                                                                 \
+#field, offsetof(type, field), sizeof(((type *)0)->field) \
+	}
 
 /* --- the contract ------------------------------------------------------------------------------------------------- */
 
@@ -57,14 +85,18 @@ struct virtio_class {
 	const char *name;     /* --device NAME; also its place in messages, with a number */
 	const char *help;     /* one line for --device help */
 	uint16_t id;          /* device type, virtio 1.2, 5 */
-	uint16_t n_queues;    /* at most VIRTIO_QUEUES_MAX */
+	uint16_t n_queues;    /* at most VIRTIO_QUEUES_MAX; virtio_set_queues() where it depends on options */
 	uint16_t queue_size;  /* entries of each queue, unless queue-size= says otherwise: a power of two up to 32768 */
 	uint16_t config_size; /* bytes of configuration space */
 	bool single;          /* at most one on a command line */
 	uint64_t features;    /* device-type bits that it offers, by bit number; the core adds the ring's and the
-				 transport's */
+				 transport's; virtio_offer() where it depends on options */
 	size_t priv_size;     /* bytes of the device's own struct; zeroed, then the options are put in */
-	const struct option_desc *options; /* name NULL at the end; or NULL */
+	const struct option_desc *options;   /* name NULL at the end; or NULL: as the two below */
+	const struct counter_desc *counters; /* in the device's struct */
+	const struct state_desc *state;
+	const char
+		*keys; /* of Ctrl-A and a key on the terminal: "+- more, less", the keys up to the space; with key() */
 
 	/* Everything below may be NULL. Errors are 0 or -errno; -errno wants a message by then: virtio_error(). */
 	int (*create)(struct virtio_dev *dev);
@@ -73,13 +105,21 @@ struct virtio_class {
 	/* The driver writes `len` bytes at `off`, inside config_size; the device stores of them what a driver may set.
 	 */
 	void (*config_write)(struct virtio_dev *dev, size_t off, size_t len, const void *bytes);
-	/* The driver reset the device: chains that were popped are gone, nothing may be pushed for them. */
+	/* The driver reset the device: chains that were popped are gone, nothing may be pushed for them. Whoever still
+	 * writes to one (a disk) is waited for here: the memory is the driver's again when this returns. */
 	void (*reset)(struct virtio_dev *dev);
+	/* The driver reset queue q alone (virtio 1.2, 2.6.1); the same for its chains. NULL where the device holds
+	 * none. */
+	void (*queue_reset)(struct virtio_dev *dev, unsigned q);
+	/* Features are agreed on and the driver is up: DRIVER_OK was set. */
+	void (*ready)(struct virtio_dev *dev);
+	/* The user typed Ctrl-A and one of `keys`. */
+	void (*key)(struct virtio_dev *dev, char key);
 	/* Undoes create(), where that succeeded. */
 	void (*destroy)(struct virtio_dev *dev);
 };
 
-#define VIRTIO_QUEUES_MAX 8
+#define VIRTIO_QUEUES_MAX 18 /* eight pairs and two */
 
 /* Registers a class with the core, from any file that is linked in: nothing else needs to know of it. */
 #define VIRTIO_DEVICE(class_)                                          \
@@ -94,6 +134,12 @@ void *virtio_config(struct virtio_dev *dev);
 bool virtio_has_feature(const struct virtio_dev *dev, unsigned bit);
 /* True from DRIVER_OK until reset or failure (virtio 1.2, 2.1). */
 bool virtio_driver_ok(const struct virtio_dev *dev);
+
+/* In create() alone: what is offered beside the class's features, by bit number; how many queues there are; and a size
+ * of its own for one of them, which queue-size= does not change. */
+void virtio_offer(struct virtio_dev *dev, unsigned bit);
+void virtio_set_queues(struct virtio_dev *dev, unsigned n);
+void virtio_set_queue_size(struct virtio_dev *dev, unsigned q, uint16_t size);
 
 /*
  * The configuration space changed: a new generation (virtio 1.2, 4.2.2.1), and a configuration change notification
@@ -111,6 +157,20 @@ void virtio_fail(struct virtio_dev *dev, const char *rule, ...) __attribute__((f
 void virtio_print(struct virtio_dev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A message to the user while the device is created: "--device NAME: ..." on standard error. */
 void virtio_error(struct virtio_dev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A message to the user while the machine runs: a backend failed and the guest was told so. Dropped when it floods. */
+void virtio_warn(struct virtio_dev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- guest memory that the driver names by address: the balloon's pages alone ------------------------------------- */
+
+#define VIRTIO_PAGE 4096u
+
+/* Gives guest memory back to the host; it reads as zeros from then on. Only whole pages of the host in it. False where
+ * a byte of it is no RAM; then nothing is done. */
+bool virtio_discard_gpa(struct virtio_dev *dev, uint64_t gpa, uint64_t len);
+/* The same of memory that a chain names; returns the bytes given back. */
+uint64_t virtio_discard_iov(struct virtio_dev *dev, const struct iovec *iov);
+/* Bytes of guest RAM. */
+uint64_t virtio_ram_size(const struct virtio_dev *dev);
 
 /* --- timers ------------------------------------------------------------------------------------------------------- */
 
@@ -121,12 +181,28 @@ typedef void virtio_timer_fn(struct virtio_dev *dev);
 /* One timer a device, from create() on: first after `first_ns`, then each `period_ns` (0: once). */
 void virtio_timer(struct virtio_dev *dev, uint64_t first_ns, uint64_t period_ns, virtio_timer_fn *fn);
 
+/* --- descriptors of the host's, watched by the event loop --------------------------------------------------------- */
+
+struct virtio_watch;
+/* Called under the device's lock; `events` as in epoll_ctl(2). */
+typedef void virtio_fd_fn(struct virtio_dev *dev, void *ctx, uint32_t events);
+
+/*
+ * In create() alone: has the loop watch `fd`, which stays the device's and must be open until destroy(). The watch ends
+ * by itself before destroy(). 0 and *watch (which may be NULL), or -errno without a message. Where descriptors come and
+ * go, watch an epoll set of your own.
+ */
+int virtio_watch(struct virtio_dev *dev, int fd, uint32_t events, virtio_fd_fn *fn, void *ctx,
+		 struct virtio_watch **watch);
+/* Other events; 0 mutes it. */
+void virtio_watch_events(struct virtio_watch *watch, uint32_t events);
+
 /* --- queues ------------------------------------------------------------------------------------------------------- */
 
 /*
  * A buffer that the driver made available: first what the device may read, then what it may write (virtio 1.2,
  * 2.7.4.2), as memory of this process. The driver can change the bytes at any time: read each once. The iovecs are
- * valid until the next vq_pop() of the same queue.
+ * valid until the chain is pushed or reset; a device that keeps it keeps a copy of this struct.
  */
 struct virtio_chain {
 	uint16_t head;                /* names the buffer to the driver */
@@ -152,5 +228,11 @@ void vq_push(struct virtio_dev *dev, unsigned q, const struct virtio_chain *chai
 size_t chain_read(struct virtio_chain *chain, void *to, size_t len);
 /* The same into the writable part. */
 size_t chain_write(struct virtio_chain *chain, const void *from, size_t len);
+/* What chain_read() or chain_write() has left, as *n iovecs for readv(2) and its kind; they have nothing left then. */
+const struct iovec *chain_rest_readable(struct virtio_chain *chain, unsigned *n);
+const struct iovec *chain_rest_writable(struct virtio_chain *chain, unsigned *n);
+/* Cuts off the last writable byte, where several devices put a status, and returns it; NULL where there is none. Before
+ * any chain_write(). vq_push() still counts it. */
+uint8_t *chain_cut_status(struct virtio_chain *chain);
 
 #endif

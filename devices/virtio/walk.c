@@ -26,6 +26,7 @@ struct walk {
 	bool in_indirect;
 	unsigned n_iov;
 	uint64_t total;
+	struct iovec *iov; /* row_len of them */
 };
 
 static const char *walk_enter_indirect(struct virtq *vq, struct walk *walk, const struct desc *desc)
@@ -69,14 +70,14 @@ static const char *walk_add_buffer(struct virtq *vq, struct walk *walk, struct v
 	walk->total += len;
 	if (walk->total > (uint64_t)UINT32_MAX + 1)
 		return virtq_broken(vq, "a chain of more than 2^32 bytes (virtio 1.2, 2.7.5.2)");
-	if (walk->n_iov == vq->num_max)
-		return virtq_broken(vq, "a chain of more than %u descriptors (virtio 1.2, 2.7.5.3.1)", vq->num_max);
+	if (walk->n_iov == vq->row_len)
+		return virtq_broken(vq, "a chain of more than %u descriptors (virtio 1.2, 2.7.5.3.1)", vq->row_len);
 	void *host = mem_ptr(vq->owner.memory, addr, len);
 
 	if (!host)
 		return virtq_broken(vq, "a buffer at 0x%llx, %u bytes, outside guest RAM (virtio 1.2, 2.7.5)",
 				    (unsigned long long)addr, len);
-	vq->iov[walk->n_iov++] = (struct iovec){ .iov_base = host, .iov_len = len };
+	walk->iov[walk->n_iov++] = (struct iovec){ .iov_base = host, .iov_len = len };
 	if (writable) {
 		chain->n_writable++;
 		chain->writable_len += len;
@@ -88,9 +89,9 @@ static const char *walk_add_buffer(struct virtq *vq, struct walk *walk, struct v
 }
 
 /* Follows the chain from its head. Each descriptor is copied once and only the copy is looked at. */
-const char *virtq_walk(struct virtq *vq, struct virtio_chain *chain)
+const char *virtq_walk(struct virtq *vq, struct virtio_chain *chain, struct iovec *iov)
 {
-	struct walk walk = { .table = vq->desc, .table_size = vq->num, .index = chain->head };
+	struct walk walk = { .table = vq->desc, .table_size = vq->num, .index = chain->head, .iov = iov };
 	const char *rule;
 
 	for (;;) {
@@ -122,7 +123,7 @@ const char *virtq_walk(struct virtq *vq, struct virtio_chain *chain)
 			break;
 		walk.index = le16_get(desc.next);
 	}
-	chain->readable = vq->iov;
-	chain->writable = vq->iov + chain->n_readable;
+	chain->readable = iov;
+	chain->writable = iov + chain->n_readable;
 	return NULL;
 }

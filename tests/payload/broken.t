@@ -25,7 +25,7 @@ awk -v dir="$TMP/doc" '
 
 # What differs from run to run: times, how many configurations, how many interrupts in all.
 mask() {
-	sed -E 's/[0-9]+\.[0-9]{3,}/T/g; s/(config generation) [0-9]+/\1 N/; s/^ +[0-9]+ (ack|interrupt)$/N \1/' "$1"
+	sed -E 's/[0-9]+\.[0-9]{3,}/T/g; s/(config generation|test0: ticks) [0-9]+/\1 N/; s/^ +[0-9]+ (ack|interrupt)$/N \1/' "$1"
 }
 
 # answers GOT WANTED: the same lines, where "..." stands for any, also none

@@ -271,7 +271,7 @@ bool driver_up(struct driver *driver, uint64_t features)
 {
 	if (!driver_negotiate(driver, features))
 		return false;
-	for (unsigned q = 0; q < driver->dev->class->n_queues; q++) {
+	for (unsigned q = 0; q < driver->dev->n_queues; q++) {
 		ring_place(&driver->rings[q], driver->num);
 		ring_program(&driver->rings[q]);
 		ring_ready(&driver->rings[q], 1);

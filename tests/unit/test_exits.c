@@ -210,7 +210,7 @@ static void what_ioeventfd_would_save(void **state)
 		serve_mmio(&vcpu, 0xfee00000 + R_QUEUE_NOTIFY, 4, true, 0);
 		vcpu_serve(&vcpu, EINTR);
 	}
-	stats_json(vcpu.stats, vcpu.exits, 1, &series, &out);
+	stats_json(vcpu.stats, vcpu.exits, 1, &(struct counts){ 0 }, &series, &out);
 	json_t *all = json_loadb(out.bytes, out.len, 0, NULL);
 
 	assert_int_equal(json_int(all, "exits"), 54);

@@ -43,8 +43,8 @@ static void assert_taken(struct rig *rig, struct driver *d, const char *options)
 
 static void unknown_keys(void **state)
 {
-	static const char *const bad[] = { "dela=1s", "delays=1s", "Delay=1s",  " delay=1s",  "x",           "=",
-					   "=1s",     ",",         ",delay=1s", "delay=1s,,", "delay=1s,x=2" };
+	static const char *const bad[] = { "dela=1s", "delays=1s", "Delay=1s", " delay=1s", "x",
+					   "=",       "=1s",       ",",        ",delay=1s", "delay=1s,x=2" };
 
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_refused(*state, bad[i], "unknown key");
@@ -57,6 +57,7 @@ static void durations(void **state)
 		"",
 		"s",
 		"1",
+		"1s,,", /* a comma of the value, not the end of it */
 		"1h",
 		"1 s",
 		" 1s",
@@ -159,12 +160,12 @@ static void very_long_texts(void **state)
 {
 	char options[3000];
 
-	memset(options, '0', sizeof(options));
+	memset(options, '1', sizeof(options));
 	memcpy(options, "num-pages=", 10);
 	for (unsigned len = 64; len < sizeof(options); len += 60) {
 		options[len + 10] = '\0';
 		assert_refused(*state, options, "num-pages");
-		options[len + 10] = '0';
+		options[len + 10] = '1';
 	}
 	options[2999] = '\0';
 	memset(options, 'k', 2000);

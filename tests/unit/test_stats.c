@@ -279,7 +279,7 @@ static void json_adds_up(void **state)
 	for (unsigned n = 0; n < 700; n++)
 		bell_ns += 2000 + n;
 	series_add(series, stats, 123, true);
-	stats_json(stats, stats_sum(stats), 1500000000, series, &out);
+	stats_json(stats, stats_sum(stats), 1500000000, &(struct counts){ 0 }, series, &out);
 	json_t *all = json_loadb(out.bytes, out.len, JSON_REJECT_DUPLICATES, &error);
 
 	if (!all)

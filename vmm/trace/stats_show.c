@@ -313,8 +313,8 @@ static void json_series(struct text *out, const struct stats_series *series)
 	text_str(out, "]}");
 }
 
-void stats_json(const struct stats *stats, uint64_t exits, uint64_t now, const struct stats_series *series,
-		struct text *out)
+void stats_json(const struct stats *stats, uint64_t exits, uint64_t now, const struct counts *counts,
+		const struct stats_series *series, struct text *out)
 {
 	const struct stats_row *rows[STATS_ROWS + 1];
 	unsigned n = sorted(stats, rows);
@@ -333,7 +333,8 @@ void stats_json(const struct stats *stats, uint64_t exits, uint64_t now, const s
 		text_str(out, i ? ",\n" : "\n");
 		json_row(out, rows[i], exits);
 	}
-	text_str(out, "]");
+	text_str(out, "],\n");
+	counts_json(counts, out);
 	json_series(out, series);
 	text_str(out, "}\n");
 }

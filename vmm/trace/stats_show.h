@@ -3,6 +3,7 @@
 #ifndef MINIVMM_TRACE_STATS_SHOW_H
 #define MINIVMM_TRACE_STATS_SHOW_H
 
+#include "vmm/trace/counts.h"
 #include "vmm/trace/stats.h"
 #include "vmm/trace/text.h"
 
@@ -26,7 +27,7 @@ void series_add(struct stats_series *series, const struct stats *stats, uint64_t
 
 /* The table, most frequent first, then its sums by reason. `exits` is the number of all exits. */
 void stats_table(const struct stats *stats, uint64_t exits, struct text *out);
-void stats_json(const struct stats *stats, uint64_t exits, uint64_t now, const struct stats_series *series,
-		struct text *out);
+void stats_json(const struct stats *stats, uint64_t exits, uint64_t now, const struct counts *counts,
+		const struct stats_series *series, struct text *out);
 
 #endif
