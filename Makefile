@@ -15,8 +15,12 @@ CFLAGS_ALL := -std=c11 $(WARN) -pthread -fno-common $(CFLAGS)
 
 SRCS := $(wildcard vmm/*.c vmm/trace/*.c vmm/arch/x86/*.c devices/*.c devices/virtio/*.c devices/backend/*.c dtb/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
+# The user network, which minivmm starts; libslirp is a shared library only. What it shares with minivmm is in vmm/.
+USERNET_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard devices/backend/usernet/*.c) vmm/log.c vmm/number.c)
 
-all: minivmm
+PROGRAMS := minivmm minivmm-usernet
+
+all: $(PROGRAMS)
 
 # --- the two commands ------------------------------------------------------------------------------------------------
 
@@ -25,13 +29,13 @@ RUN_ARGS := --device test,delay=500ms,period=500ms --append 'quiet ticks=6 dmesg
 # Sets up, builds, boots: the numbers go round, then the guest's dmesg and the exits, which build/exits.svg draws. The
 # status is the guest's end.
 run: | setup
-	@$(MAKE) --no-print-directory minivmm guest
+	@$(MAKE) --no-print-directory $(PROGRAMS) guest
 	scripts/with-kvm ./minivmm --kernel $(BUILD)/bzImage $(RUN_ARGS)
 	@scripts/plot-exits $(BUILD)/exits.json -o $(BUILD)/exits.svg
 
 # Everything that has to hold, from nothing. The directories are those of the tests themselves.
 test: | setup
-	@$(MAKE) --no-print-directory minivmm guest unit-tests payloads count-programs
+	@$(MAKE) --no-print-directory $(PROGRAMS) guest unit-tests payloads count-programs
 	@$(MAKE) --no-print-directory check-asan
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/cli tests/payload tests/linux
 
@@ -46,7 +50,11 @@ guest: | $(BUILD)/probe.elf
 # Static: it starts in a fraction of the time, and runs in any root file system.
 minivmm: $(OBJS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) -static $(LDFLAGS) -o $@ $^ -lfdt
+	$(Q)$(CC) $(CFLAGS_ALL) -static $(LDFLAGS) -o $@ $^ -lfdt -luring
+
+minivmm-usernet: $(USERNET_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lslirp
 
 $(BUILD)/obj/%.o: %.c Makefile
 	$(call say,CC,$<)
@@ -62,15 +70,16 @@ UNIT_TESTS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
 $(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -lcmocka -ljansson
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -luring -lcmocka -ljansson
 
-unit-tests: $(UNIT_TESTS)
+# The user network under test is the real program, the ordinary build's also where sanitizers are on.
+unit-tests: $(UNIT_TESTS) $(if $(findstring /asan-,$(BUILD)),,minivmm-usernet)
 
 check-unit: unit-tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove $(UNIT_TESTS)
 
 # The same under the address and undefined-behaviour sanitizers; CC=clang works too.
-check-asan:
+check-asan: minivmm-usernet
 	$(MAKE) BUILD=$(BUILD)/asan-$(notdir $(CC)) CC=$(CC) CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' check-unit
 
 # --- payload tests: bare-metal guests on the direct /dev/kvm ---------------------------------------------------------
@@ -95,13 +104,13 @@ $(BUILD)/probe.elf: guest/probe/probe.S Makefile
 
 payloads: $(PAYLOADS) $(BUILD)/probe.elf
 
-check-payload: minivmm payloads
+check-payload: $(PROGRAMS) payloads
 	prove tests/payload
 
-check-cli: minivmm payloads count-programs
+check-cli: $(PROGRAMS) payloads count-programs
 	prove tests/cli
 
-check-linux: minivmm guest
+check-linux: $(PROGRAMS) guest
 	prove --timer tests/linux
 
 # --- benchmarks: figures of this run, times as ratios that pass or fail nothing; counts of instructions are held to bounds ------------------------------------------
@@ -123,7 +132,7 @@ UNTRACED := $(BUILD)/untraced
 $(BENCH)/notify: $(BUILD)/obj/tests/bench/notify.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -lcmocka -ljansson
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -luring -lcmocka -ljansson
 
 count-programs: $(BENCH)/notify
 	@$(MAKE) --no-print-directory BUILD=$(UNTRACED) CPPFLAGS=-DTRACE_NONE $(UNTRACED)/tests/bench/notify
@@ -140,7 +149,7 @@ bench: minivmm $(BENCH)/start $(BENCH)/floor $(BENCH)/hello.elf
 # --- the code's form ---------------------------------------------------------------------------------------------------
 
 # The guest's driver is in the kernel's style, which checkpatch.pl judges in tests/linux.
-C_FILES := $(wildcard vmm/*.[ch] vmm/trace/*.[ch] vmm/arch/*.h vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] dtb/*.[ch] tests/*/*.[ch])
+C_FILES := $(wildcard vmm/*.[ch] vmm/trace/*.[ch] vmm/arch/*.h vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] devices/backend/*.[ch] devices/backend/usernet/*.[ch] dtb/*.[ch] tests/*/*.[ch])
 CPPCHECK := cppcheck -q --std=c11 -I. --library=gnu --enable=warning,performance,portability --inline-suppr \
 	--suppress=missingIncludeSystem --suppress=resourceLeak:tests/bench/floor.c --suppress=memleak:tests/bench/floor.c \
 	-DMINIVMM_VERSION='""' -D__x86_64__ --error-exitcode=1
@@ -169,6 +178,6 @@ help:
 	@echo 'V=1 shows commands; CC=clang works; KVM=direct|box says where guests run'
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/untraced $(BUILD)/tests minivmm
+	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/untraced $(BUILD)/tests $(PROGRAMS)
 
 .PHONY: all run test docs setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload bench count-programs count-notify format lint clean
