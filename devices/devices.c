@@ -65,7 +65,7 @@ static int create_one(struct vm *vm, const char *spec, unsigned index)
 	if (!class)
 		return -EINVAL;
 	if (class->single && index > 0) {
-		log_error("--device %s: is there already, and a machine has only one", class->name);
+		log_error("--device %s: only one %s device is supported", class->name, class->name);
 		return -EEXIST;
 	}
 	int err = virtio_create(&dev, vm, class, index, *options ? options + 1 : NULL);

@@ -112,9 +112,9 @@ static const struct option_desc test_options[] = {
 };
 
 static const struct counter_desc test_counters[] = {
-	{ "ticks", FIELD(ticks), "configuration changes announced to the driver" },
-	{ "numbers", FIELD(numbers), "numbers that the driver sent" },
-	{ "stray-bytes", FIELD(stray_bytes), "of buffers that do not end on a whole number" },
+	COUNTER("ticks", FIELD(ticks), "configuration changes announced to the driver"),
+	COUNTER("numbers", FIELD(numbers), "numbers that the driver sent"),
+	COUNTER("stray-bytes", FIELD(stray_bytes), "of buffers that do not end on a whole number"),
 	{ .name = NULL },
 };
 

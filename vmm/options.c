@@ -2,6 +2,7 @@
 #include "vmm/options.h"
 
 #include <argp.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,8 @@ enum {
 static const struct argp_option argp_options[] = {
 	{ "kernel", 'k', "FILE", 0, "bzImage or ELF vmlinux to boot", 0 },
 	{ "initrd", 'i', "FILE", 0, "initial RAM disk", 0 },
-	{ "append", 'a', "TEXT", 0, "kernel command line, behind \"" OPTIONS_CMDLINE_BASE "\"", 0 },
+	{ "append", 'a', "TEXT", 0,
+	  "kernel command line, behind \"" OPTIONS_CMDLINE_BASE "\" unless it names a console= itself", 0 },
 	{ "mem", 'm', "SIZE", 0, "guest RAM: MiB, or with K, M, G (default 512M, from 32M)", 0 },
 	{ "cpus", 'c', "N", 0, "virtual CPUs, 1 to 16 (default 1)", 0 },
 	{ "device", 'd', "NAME[,KEY=VALUE...]", 0,
@@ -156,10 +158,28 @@ static int add_device(struct vm_config *config, char *spec)
 	return 0;
 }
 
+/* A parameter "console=", as the kernel divides its command line. */
+static bool names_console(const char *text)
+{
+	static const char name[] = "console=";
+	bool quoted = false;
+
+	for (const char *at = text; *at; at++) {
+		quoted ^= *at == '"';
+		if (!quoted && strncmp(at, name, sizeof(name) - 1) == 0 &&
+		    (at == text || isspace((unsigned char)at[-1])))
+			return true;
+	}
+	return false;
+}
+
+/* Of two consoles on the one terminal each would show every line. */
 static int set_append(struct options *options, const char *text)
 {
+	const char *base = names_console(text) ? "" : OPTIONS_CMDLINE_BASE " ";
+
 	free(options->cmdline);
-	if (asprintf(&options->cmdline, "%s %s", OPTIONS_CMDLINE_BASE, text) < 0) {
+	if (asprintf(&options->cmdline, "%s%s", base, text) < 0) {
 		options->cmdline = NULL;
 		return -ENOMEM;
 	}

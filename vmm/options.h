@@ -5,7 +5,8 @@
 
 #include "vmm/vm.h"
 
-#define OPTIONS_CMDLINE_BASE "console=ttyS0" /* the kernel's command line begins with this; --append adds to it */
+/* The kernel's command line begins with this, unless the text of --append, which comes behind, names a console. */
+#define OPTIONS_CMDLINE_BASE "console=ttyS0"
 
 struct options {
 	struct vm_config config;

@@ -14,7 +14,8 @@
 #include "vmm/loop.h"
 
 #define LINE_WAIT_NS 100000000u /* how long a device's line waits for the console's: a prompt never ends its line */
-#define WRITE_MAX    4096u      /* bytes at a time; a pipe that polls writable takes so many */
+#define ROOM_ENOUGH  (OUTPUT_CONSOLE_MAX / 2)
+#define WRITE_MAX    4096u /* bytes at a time; a pipe that polls writable takes so many */
 #define DRAIN_MS     1000
 
 static bool takes_more(const struct output *out, int wait_ms)
@@ -24,10 +25,10 @@ static bool takes_more(const struct output *out, int wait_ms)
 	return poll(&poll_out, 1, wait_ms) > 0;
 }
 
-/* Has the loop call us exactly while there is something to drain. */
+/* Has the loop call us exactly while there is something to drain, or somebody to be told that there is room. */
 static void watch(struct output *out)
 {
-	bool wanted = out->len && !out->gone;
+	bool wanted = (out->len && !out->gone) || out->awaited;
 
 	if (out->source && wanted != out->watched)
 		loop_set_events(out->source, wanted ? EPOLLOUT : 0);
@@ -116,7 +117,25 @@ static void on_ready(void *ctx, uint32_t events)
 	(void)events;
 	pthread_mutex_lock(&out->lock);
 	flush(out);
+	bool tell = out->awaited && (out->len <= ROOM_ENOUGH || out->gone);
+
+	if (tell) {
+		out->awaited = false;
+		watch(out);
+	}
 	pthread_mutex_unlock(&out->lock);
+	if (tell)
+		out->on_room(out->ctx);
+}
+
+/* Console bytes that there is room for. */
+static void put_console(struct output *out, const char *bytes, size_t len)
+{
+	put(out, bytes, len);
+	out->mid_line = bytes[len - 1] != '\n';
+	if (!out->mid_line)
+		release_lines(out);
+	flush(out);
 }
 
 void output_write(struct output *out, const void *bytes, size_t len)
@@ -124,14 +143,31 @@ void output_write(struct output *out, const void *bytes, size_t len)
 	pthread_mutex_lock(&out->lock);
 	while (out->len + len > OUTPUT_CONSOLE_MAX && !out->stopped && !out->gone)
 		pthread_cond_wait(&out->room, &out->lock);
-	if (len && !out->gone && OUTPUT_MAX - out->len >= len) {
-		put(out, bytes, len);
-		out->mid_line = ((const char *)bytes)[len - 1] != '\n';
-		if (!out->mid_line)
-			release_lines(out);
-		flush(out);
+	if (len && !out->gone && OUTPUT_MAX - out->len >= len)
+		put_console(out, bytes, len);
+	pthread_mutex_unlock(&out->lock);
+}
+
+size_t output_try_write(struct output *out, const void *bytes, size_t len)
+{
+	size_t done = 0;
+
+	pthread_mutex_lock(&out->lock);
+	while (done < len && out->len < OUTPUT_CONSOLE_MAX && !out->gone) {
+		size_t room = OUTPUT_CONSOLE_MAX - out->len;
+		size_t some = len - done < room ? len - done : room;
+
+		put_console(out, (const char *)bytes + done, some);
+		done += some;
+	}
+	if (out->gone)
+		done = len; /* nobody waits for a reader that is gone */
+	if (done < len) {
+		out->awaited = true;
+		watch(out);
 	}
 	pthread_mutex_unlock(&out->lock);
+	return done;
 }
 
 void output_line(struct output *out, const char *line)
@@ -158,9 +194,10 @@ void output_line(struct output *out, const char *line)
 	pthread_mutex_unlock(&out->lock);
 }
 
-void output_init(struct output *out, void (*on_gone)(void *ctx), void *ctx)
+void output_init(struct output *out, void (*on_gone)(void *ctx), void (*on_room)(void *ctx), void *ctx)
 {
 	out->on_gone = on_gone;
+	out->on_room = on_room;
 	out->ctx = ctx;
 	out->fd = STDOUT_FILENO;
 	pthread_mutex_init(&out->lock, NULL);

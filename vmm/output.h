@@ -3,8 +3,9 @@
  * Standard output, for the guest's console (bytes) and the devices (lines); a part of the terminal.
  *
  * No thread ever blocks inside write(2): what standard output does not take now waits in a buffer that the loop drains.
- * A vCPU that fills the buffer waits for room; the loop's own thread cannot wait, so its lines are counted and dropped
- * beyond a bound, and the loss is said. Device lines wait for the end of a console line, so neither is torn.
+ * A vCPU that fills the buffer waits for room, or comes again when there is some; the loop's own thread cannot wait, so
+ * its lines are counted and dropped beyond a bound, and the loss is said. Device lines wait for the end of a console
+ * line, so neither is torn.
  */
 #ifndef MINIVMM_OUTPUT_H
 #define MINIVMM_OUTPUT_H
@@ -30,7 +31,9 @@ struct output {
 	bool gone;     /* standard output was closed by its reader */
 	bool watched;  /* the loop calls us when standard output takes more */
 	bool mid_line; /* the console's last byte was no newline */
+	bool awaited;  /* output_try_write() took less than it was given: on_room is owed */
 	void (*on_gone)(void *ctx);
+	void (*on_room)(void *ctx);
 	void *ctx;
 	char bytes[OUTPUT_MAX]; /* ring; only what is used takes memory */
 	size_t head, len;
@@ -40,8 +43,11 @@ struct output {
 	struct loop_source *source, *line_timer;
 };
 
-/* `on_gone` is called once, on any thread and under the lock, when standard output has no reader any more. */
-void output_init(struct output *out, void (*on_gone)(void *ctx), void *ctx);
+/*
+ * `on_gone` is called once, on any thread and under the lock, when standard output has no reader any more; `on_room` on
+ * the loop's thread, no lock held, when output_try_write() may be called again.
+ */
+void output_init(struct output *out, void (*on_gone)(void *ctx), void (*on_room)(void *ctx), void *ctx);
 /* Lets the loop drain what waits. 0 or -errno. */
 int output_start(struct output *out, struct loop *loop);
 /* Wakes whoever waits for room. Any thread. */
@@ -55,6 +61,11 @@ void output_release(struct output *out);
 
 /* Console bytes, in order, none lost: waits for room. On a vCPU's thread, no device's lock held. */
 void output_write(struct output *out, const void *bytes, size_t len);
+/*
+ * The same without waiting: takes as many bytes as there is room for, and returns how many. Where that is less than
+ * `len`, on_room follows. Any thread, any lock.
+ */
+size_t output_try_write(struct output *out, const void *bytes, size_t len);
 /* One whole line of a device, without its newline. Any thread, any lock; never waits. */
 void output_line(struct output *out, const char *line);
 

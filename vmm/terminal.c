@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -29,11 +30,14 @@ struct terminal {
 	void *quit_ctx;
 	terminal_key_fn *on_key;
 	void *key_ctx;
+	const struct terminal_user *user; /* or NULL */
+	void *user_ctx;
 
 	pthread_mutex_t lock; /* guards what follows */
 	char in[IN_MAX];      /* ring */
 	size_t in_head, in_len;
 	bool in_is_tty, in_paused, in_ended, escaped;
+	bool claimed;     /* the input is the user's */
 	int in_always_fd; /* stands in for an input that epoll cannot watch: always readable; else -1 */
 	struct loop_source *in_source;
 };
@@ -60,6 +64,11 @@ void terminal_write(struct terminal *t, const void *bytes, size_t len)
 	output_write(&t->output, bytes, len);
 }
 
+size_t terminal_try_write(struct terminal *t, const void *bytes, size_t len)
+{
+	return output_try_write(&t->output, bytes, len);
+}
+
 void terminal_line(struct terminal *t, const char *line)
 {
 	output_line(&t->output, line);
@@ -72,12 +81,12 @@ static void in_pause(struct terminal *t, bool paused)
 		loop_set_events(t->in_source, paused ? 0 : EPOLLIN);
 }
 
-size_t terminal_read(struct terminal *t, void *bytes, size_t len)
+static size_t take(struct terminal *t, void *bytes, size_t len, bool by_user)
 {
 	size_t n = 0;
 
 	pthread_mutex_lock(&t->lock);
-	for (; n < len && t->in_len; n++, t->in_len--) {
+	for (; t->claimed == by_user && n < len && t->in_len; n++, t->in_len--) {
 		((char *)bytes)[n] = t->in[t->in_head];
 		t->in_head = (t->in_head + 1) % IN_MAX;
 	}
@@ -87,7 +96,43 @@ size_t terminal_read(struct terminal *t, void *bytes, size_t len)
 	return n;
 }
 
-/* What the user types after Ctrl-A. True where the byte is the guest's after all. */
+size_t terminal_read(struct terminal *t, void *bytes, size_t len)
+{
+	return take(t, bytes, len, false);
+}
+
+size_t terminal_user_read(struct terminal *t, void *bytes, size_t len)
+{
+	return take(t, bytes, len, true);
+}
+
+void terminal_claim_input(struct terminal *t, bool claimed)
+{
+	pthread_mutex_lock(&t->lock);
+	if (t->claimed != claimed && t->in_paused)
+		in_pause(t, false); /* so that its new owner hears of what waits */
+	t->claimed = claimed;
+	pthread_mutex_unlock(&t->lock);
+}
+
+static bool is_claimed(struct terminal *t)
+{
+	pthread_mutex_lock(&t->lock);
+	bool claimed = t->claimed;
+	pthread_mutex_unlock(&t->lock);
+	return claimed;
+}
+
+/* The user may find that it is no longer there for input. */
+static void tell_of_input(struct terminal *t)
+{
+	if (t->user && is_claimed(t))
+		t->user->input(t->user_ctx);
+	if (t->on_input && !is_claimed(t))
+		t->on_input(t->input_ctx);
+}
+
+/* What is typed after Ctrl-A. True where the byte is the guest's after all. */
 static bool escape_key(struct terminal *t, char key)
 {
 	t->escaped = false;
@@ -134,8 +179,10 @@ static void on_in_ready(void *ctx, uint32_t events)
 	if (behind && !t->in_paused)
 		in_pause(t, true); /* the guest is behind: leave the rest in the pipe or file */
 	pthread_mutex_unlock(&t->lock);
-	if (behind)
+	if (behind) {
+		tell_of_input(t);
 		return;
+	}
 
 	ssize_t n = read(STDIN_FILENO, bytes, t->in_is_tty || room > sizeof(bytes) ? sizeof(bytes) : room);
 
@@ -155,8 +202,7 @@ static void on_in_ready(void *ctx, uint32_t events)
 		else if (bytes[i] == ESCAPE)
 			t->escaped = true;
 	}
-	if (t->on_input)
-		t->on_input(t->input_ctx);
+	tell_of_input(t);
 }
 
 static void on_output_gone(void *ctx)
@@ -165,6 +211,37 @@ static void on_output_gone(void *ctx)
 
 	if (t->on_quit)
 		t->on_quit(t->quit_ctx, 1);
+}
+
+static void on_output_room(void *ctx)
+{
+	struct terminal *t = ctx;
+
+	if (t->user)
+		t->user->room(t->user_ctx);
+}
+
+void terminal_resized(struct terminal *t)
+{
+	if (t->user)
+		t->user->resized(t->user_ctx);
+}
+
+bool terminal_size(uint16_t *cols, uint16_t *rows)
+{
+	static const int fds[] = { STDOUT_FILENO, STDIN_FILENO };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct winsize size;
+
+		if (ioctl(fds[i], TIOCGWINSZ, &size) < 0 || !size.ws_col || !size.ws_row)
+			continue;
+		*cols = size.ws_col;
+		*rows = size.ws_row;
+		return true;
+	}
+	*cols = *rows = 0;
+	return false;
 }
 
 int terminal_create(struct terminal **out, struct loop *loop)
@@ -176,7 +253,7 @@ int terminal_create(struct terminal **out, struct loop *loop)
 	t->loop = loop;
 	t->in_always_fd = -1;
 	pthread_mutex_init(&t->lock, NULL);
-	output_init(&t->output, on_output_gone, t);
+	output_init(&t->output, on_output_gone, on_output_room, t);
 	*out = t;
 	return 0;
 }
@@ -185,6 +262,16 @@ void terminal_set_input(struct terminal *t, terminal_input_fn *fn, void *ctx)
 {
 	t->on_input = fn;
 	t->input_ctx = ctx;
+}
+
+bool terminal_set_user(struct terminal *t, const struct terminal_user *user, void *ctx)
+{
+	if (user && t->user)
+		return false;
+	t->user = user;
+	t->user_ctx = ctx;
+	terminal_claim_input(t, false);
+	return true;
 }
 
 void terminal_set_quit(struct terminal *t, terminal_quit_fn *fn, void *ctx)
@@ -242,7 +329,7 @@ static int in_start(struct terminal *t)
 		return 0;
 	if (t->in_is_tty)
 		err = enter_raw_mode();
-	if (!err && t->on_input && !t->in_source && !t->in_ended)
+	if (!err && (t->on_input || t->user) && !t->in_source && !t->in_ended)
 		err = watch_input(t);
 	return err;
 }
@@ -257,6 +344,7 @@ void terminal_suspend(struct terminal *t)
 void terminal_resume(struct terminal *t)
 {
 	in_start(t);
+	terminal_resized(t); /* SIGWINCH goes to the foreground job alone */
 }
 
 int terminal_start(struct terminal *t)

@@ -37,6 +37,8 @@ static void on_signal(void *ctx, int signo)
 		terminal_suspend(vm->terminal);
 	else if (signo == SIGCONT)
 		terminal_resume(vm->terminal);
+	else if (signo == SIGWINCH)
+		terminal_resized(vm->terminal);
 	else if (signo == SIGUSR1)
 		observe_now(vm->observer);
 	else
@@ -66,7 +68,7 @@ static void on_key(void *ctx, char key)
 /* From the loop on; before it, what a signal does by itself is right. One that our parent ignores, we ignore. */
 static int catch_signals(struct vm *vm)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGTSTP, SIGCONT };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGTSTP, SIGCONT, SIGWINCH };
 	struct loop_source *source;
 	struct sigaction action;
 	int err = 0;

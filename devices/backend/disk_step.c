@@ -29,6 +29,7 @@ void disk_step_first(struct disk_request *request)
 	request->at = 0;
 	request->iov_at = 0;
 	request->iov_off = 0;
+	request->syncing = false;
 	request->method = request->unmap ? METHOD_PUNCH : METHOD_ZERO_RANGE;
 	/* a readv() of nothing but empty iovecs would look like the end of the file: from here on none comes first */
 	advance(request, 0);

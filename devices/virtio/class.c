@@ -63,7 +63,7 @@ void virtio_class_help(const struct virtio_class *class, FILE *out)
 	if (class->counters)
 		fprintf(out, "counts, in --stats:\n");
 	for (const struct counter_desc *desc = class->counters; desc && desc->name; desc++)
-		fprintf(out, "  %-12s %s\n", desc->name, desc->help);
+		fprintf(out, "  %-20s %s\n", desc->name, desc->help);
 }
 
 static void set_bit(uint32_t *words, unsigned bit)
@@ -81,6 +81,9 @@ static void offer(struct virtio_dev *dev)
 		set_bit(dev->offered, VIRTIO_RING_F_INDIRECT_DESC);
 	if (dev->settings.event_idx)
 		set_bit(dev->offered, VIRTIO_RING_F_EVENT_IDX);
+	for (const struct option_desc *desc = dev->class->options; desc && desc->name; desc++)
+		if (desc->type == OPTION_FEATURE && *(const bool *)((const uint8_t *)dev->priv + desc->offset))
+			virtio_offer(dev, (unsigned)desc->min);
 }
 
 static int parse_options(struct virtio_dev *dev, const char *text)
@@ -110,6 +113,11 @@ void virtio_set_queue_size(struct virtio_dev *dev, unsigned q, uint16_t size)
 	dev->queue_sizes[q] = size;
 }
 
+unsigned virtio_queue_size(const struct virtio_dev *dev, unsigned q)
+{
+	return dev->queue_sizes[q] ? dev->queue_sizes[q] : (unsigned)dev->settings.queue_size;
+}
+
 static int make_loop_parts(struct virtio_dev *dev)
 {
 	dev->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -126,12 +134,13 @@ static int make_queues(struct virtio_dev *dev)
 	int err = 0;
 
 	for (unsigned q = 0; q < dev->n_queues && !err; q++) {
-		struct virtq_owner owner = {
-			.memory = &dev->vm->memory, .trace = &dev->vm->trace, .dev = dev->name, .index = q
-		};
-		uint32_t size = dev->queue_sizes[q] ? dev->queue_sizes[q] : (uint32_t)dev->settings.queue_size;
+		struct virtq_owner owner = { .memory = &dev->vm->memory,
+					     .trace = &dev->vm->trace,
+					     .dev = dev->name,
+					     .index = q,
+					     .chain_size = dev->class->chain_size };
 
-		err = virtq_init(&dev->queues[q], &owner, size);
+		err = virtq_init(&dev->queues[q], &owner, virtio_queue_size(dev, q));
 	}
 	return err;
 }
@@ -143,7 +152,8 @@ static int check_class(const struct virtio_class *class)
 	const struct state_desc *state = class->state;
 	bool pow2 = class->queue_size && !(class->queue_size & (class->queue_size - 1u));
 
-	while (counter && counter->name && counter->offset + sizeof(uint64_t) <= class->priv_size)
+	while (counter && counter->name &&
+	       counter->offset + (counter->n_names ? counter->n_names : 1) * sizeof(uint64_t) <= class->priv_size)
 		counter++;
 	while (state && state->name && state->offset + state->size <= class->priv_size)
 		state++;
@@ -189,10 +199,10 @@ int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_cl
 	err = make_loop_parts(dev);
 	if (err)
 		goto fail_parts;
+	dev->created = true;
 	err = class->create ? class->create(dev) : 0;
 	if (err)
 		goto fail;
-	dev->created = true;
 	err = make_queues(dev);
 	if (err)
 		goto fail_parts;

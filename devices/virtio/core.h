@@ -26,6 +26,7 @@
 struct counts;
 struct loop_source;
 struct text;
+struct vhost;
 struct vm;
 
 enum virtio_notify { VIRTIO_NOTIFY_EXIT, VIRTIO_NOTIFY_IOEVENTFD };
@@ -42,7 +43,7 @@ struct virtio_dev {
 	char name[24]; /* "test0": class and number */
 	struct vm *vm;
 	struct virtio_settings settings;
-	bool created; /* create() succeeded, so destroy() is owed */
+	bool created; /* create() was called, so destroy() is owed */
 	unsigned n_queues;
 	uint16_t queue_sizes[VIRTIO_QUEUES_MAX]; /* 0: settings.queue_size */
 	struct irq_line *irq;                    /* set by the transport */
@@ -61,10 +62,12 @@ struct virtio_dev {
 
 	struct loop_source *timer;
 	virtio_timer_fn *timer_fn;
-	struct virtio_watch *watches; /* a list */
-	int again_fd;                 /* eventfd: a queue with more work than one kick may do */
+	struct virtio_watch *watches;           /* a list */
+	const struct virtio_terminal *terminal; /* its claim, or NULL */
+	int again_fd;                           /* eventfd: a queue with more work than one kick may do */
 	struct loop_source *again;
 	uint32_t again_queues; /* a bit a queue */
+	struct vhost *vhost;   /* where the host's kernel serves queues: vhost.h; or NULL */
 };
 
 /* --- classes ------------------------------------------------------------------------------------------------------ */
@@ -146,6 +149,8 @@ void virtio_count(struct virtio_dev *dev, struct counts *counts);
 void virtio_timer_expired(void *dev, uint64_t expirations);
 int virtio_host_init(struct virtio_dev *dev);
 void virtio_host_release(struct virtio_dev *dev);
+/* tty.c: gives the terminal back. */
+void virtio_terminal_release(struct virtio_dev *dev);
 /* The loop's function for dev->again_fd: goes on with queues that had more work than one kick may do. Takes the lock.
  */
 void virtio_kick_again(void *dev, uint32_t events);

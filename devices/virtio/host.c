@@ -2,6 +2,7 @@
 /* What a virtio device asks of the host: timers, descriptors to be watched, guest memory to be given back. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "devices/virtio/core.h"
 #include "vmm/loop.h"
@@ -55,11 +56,14 @@ int virtio_watch(struct virtio_dev *dev, int fd, uint32_t events, virtio_fd_fn *
 	struct virtio_watch *watch = calloc(1, sizeof(*watch));
 	int err;
 
-	if (!watch)
+	if (!watch) {
+		virtio_error(dev, "no memory");
 		return -ENOMEM;
+	}
 	*watch = (struct virtio_watch){ .dev = dev, .fn = fn, .ctx = ctx };
 	err = loop_add_fd(dev->vm->loop, fd, events, on_watch, watch, &watch->source);
 	if (err) {
+		virtio_error(dev, "cannot watch a descriptor: %s", strerror(-err));
 		free(watch);
 		return err;
 	}
@@ -107,6 +111,7 @@ int virtio_host_init(struct virtio_dev *dev)
 void virtio_host_release(struct virtio_dev *dev)
 {
 	loop_del(dev->timer);
+	virtio_terminal_release(dev);
 	while (dev->watches) {
 		struct virtio_watch *watch = dev->watches;
 

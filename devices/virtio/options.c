@@ -32,7 +32,8 @@ static void describe_values(const struct option_desc *desc, char *out, size_t si
 		snprintf(out, size, "a time from %" PRIu64 "us to %" PRIu64 "s, such as 10ms", desc->min / 1000,
 			 desc->max / 1000000000);
 		break;
-	case OPTION_BOOL: snprintf(out, size, "on or off"); break;
+	case OPTION_BOOL:
+	case OPTION_FEATURE: snprintf(out, size, "on or off"); break;
 	case OPTION_ENUM:
 		*out = '\0';
 		for (unsigned i = 0; desc->names[i] && used < size; i++)
@@ -60,6 +61,7 @@ static bool set_value(const struct option_desc *desc, void *target, const char *
 
 	switch (desc->type) {
 	case OPTION_BOOL:
+	case OPTION_FEATURE:
 		if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
 			return false;
 		*(bool *)field = strcmp(text, "on") == 0;
@@ -138,6 +140,21 @@ static size_t take_value(const char *text, size_t key_len, char *value, size_t s
 	return at;
 }
 
+static int check_given(const char *who, const struct option_set *sets, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		for (const struct option_desc *desc = sets[i].descs; desc && desc->name; desc++) {
+			const char *const *field = (const char *const *)((const char *)sets[i].target + desc->offset);
+
+			if (desc->type != OPTION_STRING || !desc->min || *field)
+				continue;
+			log_error("%s: %s=... is missing: %s", who, desc->name, desc->help);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 int options_parse(const char *who, const char *text, const struct option_set *sets, unsigned n)
 {
 	while (text && *text) {
@@ -159,7 +176,7 @@ int options_parse(const char *who, const char *text, const struct option_set *se
 		text += len;
 		text += *text == ',';
 	}
-	return 0;
+	return check_given(who, sets, n);
 }
 
 void options_release(const struct option_set *set)
@@ -180,7 +197,7 @@ void options_list(const struct option_desc *descs, FILE *out)
 		char wanted[128];
 
 		describe_values(desc, wanted, sizeof(wanted));
-		fprintf(out, "  %-12s %s: %s", desc->name, desc->help, wanted);
+		fprintf(out, "  %-20s %s: %s", desc->name, desc->help, wanted);
 		fprintf(out, desc->fallback ? " (default %s)\n" : "\n", desc->fallback);
 	}
 }

@@ -19,7 +19,7 @@ void options_defaults(const struct option_set *set);
 /*
  * Parses `text` (NULL or "" for none) into the sets, of which `n` are searched in order; ",," is a comma in a value.
  * `who` begins the messages:
- * "--device test". 0, or -EINVAL with a message that names the key and what it takes.
+ * "--device test". 0, or -EINVAL with a message that names the key and what it takes, or the one that is missing.
  */
 int options_parse(const char *who, const char *text, const struct option_set *sets, unsigned n);
 

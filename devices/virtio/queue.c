@@ -61,8 +61,9 @@ int virtq_init(struct virtq *vq, const struct virtq_owner *owner, uint32_t num_m
 	vq->iov = calloc(num_max, vq->row_len * sizeof(*vq->iov));
 	vq->out = calloc(num_max, sizeof(*vq->out));
 	vq->rows = calloc(num_max, sizeof(*vq->rows));
+	vq->privs = calloc(num_max, owner->chain_size + 1);   /* never 0, which may give NULL */
 	vq->seen = calloc(2ull * num_max, sizeof(*vq->seen)); /* a table's worth, and an indirect one's */
-	if (!vq->iov || !vq->out || !vq->rows || !vq->seen) {
+	if (!vq->iov || !vq->out || !vq->rows || !vq->privs || !vq->seen) {
 		virtq_release(vq);
 		return -ENOMEM;
 	}
@@ -75,10 +76,12 @@ void virtq_release(struct virtq *vq)
 	free(vq->iov);
 	free(vq->out);
 	free(vq->rows);
+	free(vq->privs);
 	free(vq->seen);
 	vq->iov = NULL;
 	vq->out = NULL;
 	vq->rows = NULL;
+	vq->privs = NULL;
 	vq->seen = NULL;
 }
 
@@ -90,6 +93,7 @@ void virtq_reset(struct virtq *vq)
 			       .row_len = vq->row_len,
 			       .out = vq->out,
 			       .rows = vq->rows,
+			       .privs = vq->privs,
 			       .seen = vq->seen,
 			       .session = vq->session };
 
@@ -221,8 +225,11 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 				     head);
 		return -1;
 	}
-	*chain = (struct virtio_chain){ .head = head, .session = vq->session };
 	uint32_t row = vq->rows[vq->n_out]; /* there is one: fewer than num heads are out */
+
+	*chain = (struct virtio_chain){ .head = head,
+					.session = vq->session,
+					.priv = vq->privs + row * vq->owner.chain_size };
 
 	*rule = virtq_walk(vq, chain, vq->iov + (size_t)row * vq->row_len);
 	if (*rule)
@@ -238,25 +245,15 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 
 /* --- pushing ------------------------------------------------------------------------------------------------------ */
 
-static void publish(const struct virtq *vq)
-{
-	struct used *used = vq->used;
-
-	/* release: pairs with the driver's read barrier between reading used.idx and the entry (2.7.14) */
-	shared_store(&used->idx, vq->used_idx, __ATOMIC_RELEASE);
-}
-
-/* The event goes first: afterwards the driver may have the buffer for something else. */
-static __attribute__((noinline)) void publish_told(const struct virtq *vq, const struct virtio_chain *chain,
-						   uint32_t len)
+/* The event goes before the entry is shown: afterwards the driver may have the buffer for something else. */
+static __attribute__((noinline)) void tell_used(const struct virtq *vq, const struct virtio_chain *chain, uint32_t len)
 {
 	struct trace_extra extra = { .iov = chain->writable, .n_iov = chain->n_writable, .n_bytes = len };
 
 	TRACE_WITH(vq->owner.trace, used, vq->owner.dev, &extra, vq->owner.index, chain->head, len, vq->used_idx);
-	publish(vq);
 }
 
-void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len)
+void virtq_fill(struct virtq *vq, const struct virtio_chain *chain, uint32_t len)
 {
 	struct used *used = vq->used;
 
@@ -270,9 +267,16 @@ void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len
 								       .len = le32_from(len) };
 	vq->used_idx++;
 	if (trace_is_on(vq->owner.trace))
-		publish_told(vq, chain, len);
-	else
-		publish(vq);
+		tell_used(vq, chain, len);
+}
+
+void virtq_publish(struct virtq *vq)
+{
+	struct used *used = vq->used;
+
+	/* release: pairs with the driver's read barrier between reading used.idx and the entry (2.7.14) */
+	if (vq->ready)
+		shared_store(&used->idx, vq->used_idx, __ATOMIC_RELEASE);
 }
 
 bool virtq_notify(struct virtq *vq)

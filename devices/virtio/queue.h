@@ -25,8 +25,9 @@ struct memory;
 struct virtq_owner {
 	const struct memory *memory;
 	struct trace *trace;
-	const char *dev; /* the device's name, for events */
-	uint32_t index;  /* the queue's number */
+	const char *dev;   /* the device's name, for events */
+	uint32_t index;    /* the queue's number */
+	size_t chain_size; /* of the device's own for each chain */
 };
 
 /* A head that was popped and is not yet pushed. */
@@ -57,6 +58,7 @@ struct virtq {
 
 	struct iovec *iov; /* num_max rows of row_len: one for each chain that is out; touched only where used */
 	uint32_t row_len;
+	uint8_t *privs;        /* num_max times chain_size: by row as well */
 	struct virtq_out *out; /* num_max: by head */
 	uint32_t *rows;        /* num_max: a stack of the rows, those that are free from n_out on */
 	uint32_t n_out;
@@ -91,7 +93,9 @@ const char *virtq_broken(struct virtq *vq, const char *fmt, ...) __attribute__((
 bool virtq_has_more(const struct virtq *vq);
 /* Fills the next used entry. A chain that is not out, or more bytes than are writable, is the device's mistake:
  * ignored, cut. */
-void virtq_push(struct virtq *vq, const struct virtio_chain *chain, uint32_t len);
+void virtq_fill(struct virtq *vq, const struct virtio_chain *chain, uint32_t len);
+/* Shows the driver what was filled. */
+void virtq_publish(struct virtq *vq);
 /* Once after pushes: true where the driver wants a used buffer notification for them (virtio 1.2, 2.7.7.2). */
 bool virtq_notify(struct virtq *vq);
 

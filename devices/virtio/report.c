@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "devices/virtio/core.h"
+#include "devices/virtio/vhost.h"
 #include "vmm/trace/counts.h"
 #include "vmm/trace/decode.h"
 #include "vmm/trace/recorder.h"
@@ -38,6 +39,11 @@ static void report_queue(const struct virtio_dev *dev, unsigned q, struct text *
 		return;
 	}
 	virtq_look(vq, &fields);
+	if (vhost_serves(dev, q)) {
+		text_printf(out, "%s: queue %u: size %u, avail.idx %u; the host's kernel works on it\n", dev->name, q,
+			    vq->num, fields.avail_idx);
+		return;
+	}
 	text_printf(out, "%s: queue %u: size %u, avail.idx %u, popped up to %u, used.idx %u, %u not yet popped; ",
 		    dev->name, q, vq->num, fields.avail_idx, vq->last_avail, vq->used_idx,
 		    (uint16_t)(fields.avail_idx - vq->last_avail));
@@ -66,10 +72,12 @@ void virtio_count(struct virtio_dev *dev, struct counts *counts)
 {
 	pthread_mutex_lock(&dev->lock);
 	for (const struct counter_desc *desc = dev->class->counters; desc && desc->name; desc++) {
-		uint64_t value;
+		const uint64_t *values = (const uint64_t *)((const uint8_t *)dev->priv + desc->offset);
 
-		memcpy(&value, (const uint8_t *)dev->priv + desc->offset, sizeof(value));
-		counts_add(counts, dev->name, desc->name, value);
+		for (unsigned i = 0; i < desc->n_names; i++)
+			counts_add(counts, dev->name, desc->names[i], values[i]);
+		if (!desc->n_names)
+			counts_add(counts, dev->name, desc->name, *values);
 	}
 	pthread_mutex_unlock(&dev->lock);
 }

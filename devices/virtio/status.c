@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "devices/virtio/core.h"
+#include "devices/virtio/vhost.h"
 #include "vmm/vm.h"
 
 /* Bits of device status that a driver writes (virtio 1.2, 2.1). */
@@ -50,6 +51,7 @@ void virtio_queue_enable(struct virtio_dev *dev, uint32_t index)
 	else
 		TRACE(&dev->vm->trace, queue_ready, dev->name, index, vq->num, vq->desc_gpa, vq->avail_gpa,
 		      vq->used_gpa);
+	vhost_sync(dev);
 }
 
 void virtio_queue_disable(struct virtio_dev *dev, uint32_t index)
@@ -61,6 +63,7 @@ void virtio_queue_disable(struct virtio_dev *dev, uint32_t index)
 	if (!vq || !vq->ready)
 		return;
 	vq->ready = false;
+	vhost_sync(dev);
 	TRACE(&dev->vm->trace, queue_stop, dev->name, index);
 }
 
@@ -74,10 +77,14 @@ void virtio_queue_reset(struct virtio_dev *dev, uint32_t index)
 		return;
 	}
 	virtq_reset(vq);
+	vhost_sync(dev);
 	dev->again_queues &= ~(1u << index);
-	if (dev->class->queue_reset)
-		dev->class->queue_reset(dev, index);
 	TRACE(&dev->vm->trace, queue_reset, dev->name, index);
+	if (!dev->class->queue_reset)
+		return;
+	virtio_enter(dev); /* it may push on other queues */
+	dev->class->queue_reset(dev, index);
+	virtio_leave(dev);
 }
 
 void virtio_change_status(struct virtio_dev *dev, uint8_t status)
@@ -87,6 +94,7 @@ void virtio_change_status(struct virtio_dev *dev, uint8_t status)
 	dev->status = status;
 	if (status != old)
 		TRACE(&dev->vm->trace, status, dev->name, old, status);
+	vhost_sync(dev);
 }
 
 static void reset(struct virtio_dev *dev)

@@ -96,6 +96,11 @@ void *virtio_priv(struct virtio_dev *dev)
 	return dev->priv;
 }
 
+const char *virtio_name(const struct virtio_dev *dev)
+{
+	return dev->name;
+}
+
 void *virtio_config(struct virtio_dev *dev)
 {
 	return dev->config;
@@ -177,8 +182,17 @@ int vq_pop(struct virtio_dev *dev, unsigned q, struct virtio_chain *chain)
 
 void vq_push(struct virtio_dev *dev, unsigned q, const struct virtio_chain *chain, uint32_t len)
 {
-	if (virtio_driver_ok(dev))
-		virtq_push(&dev->queues[q], chain, len);
+	vq_push_all(dev, q, chain, &len, 1);
+}
+
+void vq_push_all(struct virtio_dev *dev, unsigned q, const struct virtio_chain *chains, const uint32_t *lens,
+		 unsigned n)
+{
+	if (!virtio_driver_ok(dev))
+		return;
+	for (unsigned i = 0; i < n; i++)
+		virtq_fill(&dev->queues[q], &chains[i], lens[i]);
+	virtq_publish(&dev->queues[q]);
 }
 
 /* Every call of a device's function is between these two. Each gives it a share of work on every queue ... */

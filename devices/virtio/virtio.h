@@ -39,6 +39,7 @@ enum option_type {
 	OPTION_SIZE,     /* uint64_t bytes; written 4096, 64K, 512M, 6G */
 	OPTION_DURATION, /* uint64_t nanoseconds; written 250us, 10ms, 5s, 1m */
 	OPTION_BOOL,     /* bool; on or off */
+	OPTION_FEATURE,  /* bool; on offers the feature of bit number `min` */
 	OPTION_ENUM,     /* unsigned: index into `names` */
 	OPTION_STRING,   /* char *, the core's until destroy() returned; NULL where it was not given */
 	OPTION_LIST,     /* struct option_list: a string each time that the key is given */
@@ -55,7 +56,8 @@ struct option_desc {
 	enum option_type type;
 	size_t offset;            /* of the field in the device's struct, which is as wide as the type says */
 	const char *fallback;     /* the default, written as the user would; shown in the help */
-	uint64_t min, max;        /* bounds, inclusive; of a number, a size in bytes or a duration in ns */
+	uint64_t min, max;        /* bounds, inclusive; of a number, a size in bytes or a duration in ns; a string
+				     with min 1 must be given */
 	const char *const *names; /* OPTION_ENUM: the words, NULL at the end */
 	const char *help;
 };
@@ -67,7 +69,18 @@ struct counter_desc {
 	const char *name; /* a word or two with dashes; NULL at the end of the list */
 	size_t offset;
 	const char *help;
+	const char *const
+		*names; /* of an array's counts, n_names of them; `name` is then what they are called together */
+	unsigned n_names;
 };
+#define COUNTER(name, offset, help)         \
+	{                                   \
+		name, offset, help, NULL, 0 \
+	}
+#define COUNTERS(name, offset, help, names)                                   \
+	{                                                                     \
+		name, offset, help, names, sizeof(names) / sizeof((names)[0]) \
+	}
 
 /* Bytes that a snapshot must carry, beyond what the core knows (features, rings, configuration space). */
 struct state_desc {
@@ -92,6 +105,7 @@ struct virtio_class {
 	uint64_t features;    /* device-type bits that it offers, by bit number; the core adds the ring's and the
 				 transport's; virtio_offer() where it depends on options */
 	size_t priv_size;     /* bytes of the device's own struct; zeroed, then the options are put in */
+	size_t chain_size;    /* bytes of its own that go with each chain that is out: virtio_chain.priv */
 	const struct option_desc *options;   /* name NULL at the end; or NULL: as the two below */
 	const struct counter_desc *counters; /* in the device's struct */
 	const struct state_desc *state;
@@ -115,7 +129,7 @@ struct virtio_class {
 	void (*ready)(struct virtio_dev *dev);
 	/* The user typed Ctrl-A and one of `keys`. */
 	void (*key)(struct virtio_dev *dev, char key);
-	/* Undoes create(), where that succeeded. */
+	/* Undoes create(), also one that failed half-way. */
 	void (*destroy)(struct virtio_dev *dev);
 };
 
@@ -130,6 +144,8 @@ struct virtio_class {
 void *virtio_priv(struct virtio_dev *dev);
 /* The configuration space, config_size bytes of little-endian fields; changed under the lock, then announced. */
 void *virtio_config(struct virtio_dev *dev);
+/* "NAME0", "NAME1", ...: the device's place on the command line, the same in every run. */
+const char *virtio_name(const struct virtio_dev *dev);
 /* A device-type feature, by bit number, that driver and device agreed on (virtio 1.2, 2.2). */
 bool virtio_has_feature(const struct virtio_dev *dev, unsigned bit);
 /* True from DRIVER_OK until reset or failure (virtio 1.2, 2.1). */
@@ -140,6 +156,8 @@ bool virtio_driver_ok(const struct virtio_dev *dev);
 void virtio_offer(struct virtio_dev *dev, unsigned bit);
 void virtio_set_queues(struct virtio_dev *dev, unsigned n);
 void virtio_set_queue_size(struct virtio_dev *dev, unsigned q, uint16_t size);
+/* The most entries that queue q can have. */
+unsigned virtio_queue_size(const struct virtio_dev *dev, unsigned q);
 
 /*
  * The configuration space changed: a new generation (virtio 1.2, 4.2.2.1), and a configuration change notification
@@ -189,13 +207,37 @@ typedef void virtio_fd_fn(struct virtio_dev *dev, void *ctx, uint32_t events);
 
 /*
  * In create() alone: has the loop watch `fd`, which stays the device's and must be open until destroy(). The watch ends
- * by itself before destroy(). 0 and *watch (which may be NULL), or -errno without a message. Where descriptors come and
+ * by itself before destroy(). 0 and *watch (which may be NULL), or -errno with a message. Where descriptors come and
  * go, watch an epoll set of your own.
  */
 int virtio_watch(struct virtio_dev *dev, int fd, uint32_t events, virtio_fd_fn *fn, void *ctx,
 		 struct virtio_watch **watch);
 /* Other events; 0 mutes it. */
 void virtio_watch_events(struct virtio_watch *watch, uint32_t events);
+
+/* --- the terminal: minivmm's standard input and output -------------------------------------------------------------
+ */
+
+/* Each is called under the device's lock, on the loop's thread, and all are there. */
+struct virtio_terminal {
+	void (*input)(struct virtio_dev *dev);   /* some waits: take it with virtio_terminal_read() */
+	void (*room)(struct virtio_dev *dev);    /* virtio_terminal_write() takes bytes again, after it took too few */
+	void (*resized)(struct virtio_dev *dev); /* virtio_terminal_size() may have changed */
+};
+
+/* In create() alone: the device is a console of the terminal's, beside the serial port. 0, or -EBUSY with a message
+ * where another device is it. The claim ends by itself before destroy(). What follows is for whoever has it. */
+int virtio_terminal_claim(struct virtio_dev *dev, const struct virtio_terminal *terminal);
+/* Whether what the user types comes here, with what waits, or to the
+ * serial port, as at first. */
+void virtio_terminal_listen(struct virtio_dev *dev, bool here);
+/* Takes up to `len` bytes of input; 0 where none waits or it does not come here. */
+size_t virtio_terminal_read(struct virtio_dev *dev, void *bytes, size_t len);
+/* Shows up to `len` bytes, of which it takes what there is room for, and returns how many; where that is less, room()
+ * follows. Lines of virtio_print() do not tear these. */
+size_t virtio_terminal_write(struct virtio_dev *dev, const void *bytes, size_t len);
+/* Columns and rows; false, and 0, where there is no terminal that knows. */
+bool virtio_terminal_size(struct virtio_dev *dev, uint16_t *cols, uint16_t *rows);
 
 /* --- queues ------------------------------------------------------------------------------------------------------- */
 
@@ -211,6 +253,7 @@ struct virtio_chain {
 	const struct iovec *writable; /* likewise */
 	unsigned n_readable, n_writable;
 	uint64_t readable_len, writable_len;
+	void *priv; /* the device's, chain_size bytes, not initialized; valid as long as the iovecs */
 	/* where chain_read() and chain_write() go on */
 	unsigned read_at, write_at;
 	size_t read_off, write_off;
@@ -223,6 +266,9 @@ struct virtio_chain {
 int vq_pop(struct virtio_dev *dev, unsigned q, struct virtio_chain *chain);
 /* Gives the buffer back with `len` bytes written, from the first writable one on (virtio 1.2, 2.7.8.2). */
 void vq_push(struct virtio_dev *dev, unsigned q, const struct virtio_chain *chain, uint32_t len);
+/* The same for n buffers that the driver must not see one by one. */
+void vq_push_all(struct virtio_dev *dev, unsigned q, const struct virtio_chain *chains, const uint32_t *lens,
+		 unsigned n);
 
 /* Copies the next up to `len` bytes of the readable part, across its iovecs; returns how many there were. */
 size_t chain_read(struct virtio_chain *chain, void *to, size_t len);

@@ -13,6 +13,8 @@
 #include "tests/unit/echo.h"
 #include "vmm/loop.h"
 
+_Static_assert(DRIVER_RINGS == VIRTIO_QUEUES_MAX, "a ring for each queue");
+
 #define TEXT_MAX (64u << 10)
 
 /* Of the sanitizers, where there are any: their reports go to the real standard error. */
@@ -146,7 +148,7 @@ int driver_add(struct driver *driver, struct rig *rig, const char *name, const c
 	for (unsigned i = 0; i < rig->vm->mmio.n_ranges; i++)
 		if (rig->vm->mmio.ranges[i].name == driver->dev->name)
 			driver->base = rig->vm->mmio.ranges[i].base;
-	for (unsigned q = 0; q < 2; q++)
+	for (unsigned q = 0; q < DRIVER_RINGS; q++)
 		driver->rings[q] = (struct ring){ .driver = driver, .q = q };
 	return 0;
 }

@@ -93,13 +93,15 @@ struct ring {
 	uint16_t avail_idx;         /* next to add, free-running */
 };
 
+#define DRIVER_RINGS 18 /* as many queues as a device may have */
+
 /* One device as its driver sees it. */
 struct driver {
 	struct rig *rig;
 	struct virtio_dev *dev;
 	uint64_t base; /* gpa of the registers */
 	uint32_t num;  /* ring size for driver_up() */
-	struct ring rings[2];
+	struct ring rings[DRIVER_RINGS];
 };
 
 /* A machine, and the standard output and error of the test between setup and teardown. */

@@ -123,6 +123,27 @@ static void a_flush_leaves_nothing_in_memory(void **state)
 		assert_int_equal(dirty(bench->fd), 0);
 }
 
+/* The same request again and again: it is begun anew each time. */
+static void what_is_synced_is_on_the_medium_when_done(void **state)
+{
+	struct bench *bench = bench_of(state);
+	struct iovec iov = { bench->bytes, BLOCK };
+	struct asked asked = { .request = { .len = BLOCK, .iov = &iov, .n_iov = 1, .sync = true } };
+
+	for (unsigned i = 0; i < 6; i++) {
+		asked.request.op = i % 3 == 2 ? DISK_ZERO : DISK_WRITE;
+		memset(bench->bytes, (int)i + 1, BLOCK);
+		assert_int_equal(ask(bench->disk, &asked), 0);
+		assert_true(dirty(bench->fd) <= 0);
+		if (asked.request.op == DISK_ZERO)
+			memset(bench->bytes, 0, BLOCK);
+		assert_int_equal(pread(bench->fd, bench->more, BLOCK, 0), BLOCK);
+		assert_memory_equal(bench->bytes, bench->more, BLOCK);
+	}
+	asked.request.op = DISK_READ;
+	assert_int_equal(ask(bench->disk, &asked), 0);
+}
+
 static blkcnt_t blocks(int fd)
 {
 	struct stat st;
@@ -343,6 +364,7 @@ int main(void)
 		ON_BOTH(content_is_what_was_written_however_it_is_split),
 		ON_BOTH(more_iovecs_than_the_kernel_takes),
 		ON_BOTH(a_flush_leaves_nothing_in_memory),
+		ON_BOTH(what_is_synced_is_on_the_medium_when_done),
 		ON_BOTH(a_discard_gives_space_back),
 		ON_BOTH(zeros_are_read_with_and_without_unmap),
 		ON_BOTH(nothing_outside_the_image),

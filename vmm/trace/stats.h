@@ -11,7 +11,7 @@
 
 struct bus_range;
 
-#define STATS_ROWS 128u
+#define STATS_ROWS 512u
 
 /* Times fall into buckets 1/16 wide of their size, so a percentile is at most 6.25% too high. */
 #define STATS_SUB_BITS 4u

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The entropy device (virtio 1.2, 5.4): fills the driver's buffers with the host's random bytes, at a rate if asked. */
+#include <sys/random.h>
+
+#include "devices/virtio/virtio.h"
+
+/* Of one buffer: it may be given back with less in it than it could hold (virtio 1.2, 5.4.6.2), and no driver may keep
+ * us busy by offering gigabytes. */
+#define RNG_CHUNK 4096u
+
+#define RNG_WINDOW_NS 100000000u /* rate= is kept in each window of this length */
+#define RNG_WINDOWS   10u        /* a second */
+
+struct rng {
+	uint64_t rate; /* bytes a second; 0: as fast as the host can */
+	uint64_t left; /* bytes that may still be given in this window */
+	bool in_window, waiting;
+	uint64_t requests, bytes, waits;
+};
+
+static void rng_serve(struct virtio_dev *dev);
+
+static void rng_window_over(struct virtio_dev *dev)
+{
+	struct rng *rng = virtio_priv(dev);
+
+	rng->in_window = false;
+	rng->waiting = false;
+	rng_serve(dev);
+}
+
+/* The window begins with its first byte, so that an idle device has no timer. */
+static bool rng_may(struct virtio_dev *dev)
+{
+	struct rng *rng = virtio_priv(dev);
+
+	if (!rng->rate)
+		return true;
+	if (!rng->in_window) {
+		rng->in_window = true;
+		rng->left = rng->rate / RNG_WINDOWS;
+		virtio_timer(dev, RNG_WINDOW_NS, 0, rng_window_over);
+	}
+	if (!rng->left && !rng->waiting) {
+		rng->waiting = true;
+		rng->waits++;
+	}
+	return rng->left;
+}
+
+static uint32_t rng_fill(struct virtio_chain *chain, size_t len)
+{
+	uint8_t bytes[RNG_CHUNK];
+	ssize_t n = getrandom(bytes, len, 0); /* only a signal could shorten it, and those are blocked or not ours */
+
+	return n > 0 ? (uint32_t)chain_write(chain, bytes, (size_t)n) : 0;
+}
+
+static void rng_serve(struct virtio_dev *dev)
+{
+	struct rng *rng = virtio_priv(dev);
+	struct virtio_chain chain;
+
+	while (rng_may(dev) && vq_pop(dev, 0, &chain) > 0) {
+		size_t len = chain.writable_len < RNG_CHUNK ? (size_t)chain.writable_len : RNG_CHUNK;
+
+		if (rng->rate && len > rng->left)
+			len = (size_t)rng->left;
+		uint32_t n = len ? rng_fill(&chain, len) : 0;
+
+		rng->left -= rng->rate ? n : 0;
+		rng->requests++;
+		rng->bytes += n;
+		vq_push(dev, 0, &chain, n);
+	}
+}
+
+static void rng_kick(struct virtio_dev *dev, unsigned q)
+{
+	(void)q;
+	rng_serve(dev);
+}
+
+#define FIELD(field) offsetof(struct rng, field)
+
+static const struct option_desc rng_options[] = {
+	{ "rate", OPTION_SIZE, FIELD(rate), NULL, 64, 1ull << 40, NULL,
+	  "bytes a second, at most (as fast as the host can, where not given)" },
+	{ .name = NULL },
+};
+
+static const struct counter_desc rng_counters[] = {
+	COUNTER("requests", FIELD(requests), "buffers filled"),
+	COUNTER("bytes", FIELD(bytes), "random bytes given"),
+	COUNTER("waits", FIELD(waits), "times that the driver waited for rate="),
+	{ .name = NULL },
+};
+
+static const struct state_desc rng_state[] = { STATE(struct rng, left), { .name = NULL } };
+
+static const struct virtio_class rng_class = {
+	.name = "rng",
+	.help = "the host's random bytes",
+	.id = VIRTIO_ID_RNG,
+	.n_queues = 1,
+	.queue_size = 64,
+	.priv_size = sizeof(struct rng),
+	.options = rng_options,
+	.counters = rng_counters,
+	.state = rng_state,
+	.kick = rng_kick,
+};
+VIRTIO_DEVICE(rng_class);
