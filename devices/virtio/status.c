@@ -54,6 +54,16 @@ void virtio_queue_enable(struct virtio_dev *dev, uint32_t index)
 	vhost_sync(dev);
 }
 
+/* What the device holds of a queue is no longer there; the memory is the driver's when this returns. */
+static void void_chains(struct virtio_dev *dev, uint32_t index)
+{
+	if (!dev->class->queue_reset)
+		return;
+	virtio_enter(dev); /* it may push on other queues */
+	dev->class->queue_reset(dev, index);
+	virtio_leave(dev);
+}
+
 void virtio_queue_disable(struct virtio_dev *dev, uint32_t index)
 {
 	struct virtq *vq = virtio_queue(dev, index);
@@ -65,6 +75,7 @@ void virtio_queue_disable(struct virtio_dev *dev, uint32_t index)
 	vq->ready = false;
 	vhost_sync(dev);
 	TRACE(&dev->vm->trace, queue_stop, dev->name, index);
+	void_chains(dev, index);
 }
 
 void virtio_queue_reset(struct virtio_dev *dev, uint32_t index)
@@ -80,11 +91,7 @@ void virtio_queue_reset(struct virtio_dev *dev, uint32_t index)
 	vhost_sync(dev);
 	dev->again_queues &= ~(1u << index);
 	TRACE(&dev->vm->trace, queue_reset, dev->name, index);
-	if (!dev->class->queue_reset)
-		return;
-	virtio_enter(dev); /* it may push on other queues */
-	dev->class->queue_reset(dev, index);
-	virtio_leave(dev);
+	void_chains(dev, index);
 }
 
 void virtio_change_status(struct virtio_dev *dev, uint8_t status)

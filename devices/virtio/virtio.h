@@ -122,8 +122,8 @@ struct virtio_class {
 	/* The driver reset the device: chains that were popped are gone, nothing may be pushed for them. Whoever still
 	 * writes to one (a disk) is waited for here: the memory is the driver's again when this returns. */
 	void (*reset)(struct virtio_dev *dev);
-	/* The driver reset queue q alone (virtio 1.2, 2.6.1); the same for its chains. NULL where the device holds
-	 * none. */
+	/* The driver stopped or reset queue q alone (virtio 1.2, 2.6.1, 4.2.2.2); the same for its chains. NULL where
+	 * the device holds none. */
 	void (*queue_reset)(struct virtio_dev *dev, unsigned q);
 	/* Features are agreed on and the driver is up: DRIVER_OK was set. */
 	void (*ready)(struct virtio_dev *dev);
