@@ -45,7 +45,7 @@ enum option_type {
 	OPTION_LIST,     /* struct option_list: a string each time that the key is given */
 };
 
-#define OPTION_LIST_MAX 16
+#define OPTION_LIST_MAX 16u
 struct option_list {
 	char *items[OPTION_LIST_MAX]; /* the core's, as above */
 	unsigned n;

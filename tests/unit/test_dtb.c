@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The device tree, read back with libfdt and held against the machine that it describes. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libfdt.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -218,7 +218,7 @@ static void test_escape(void **state)
 	assert_non_null(strstr(help, "Ctrl-A h"));
 	assert_non_null(strstr(help, "Ctrl-A Ctrl-A"));
 	tty_expect(tty.got, "K?", 2); /* others tell of theirs */
-	tty_type(&tty, "\001", 1); /* the two keys may come apart */
+	tty_type(&tty, "\001", 1);    /* the two keys may come apart */
 	usleep(20000);
 	tty_type(&tty, "\001c", 2);
 	tty_expect(tty.got, "\001c", 2);
