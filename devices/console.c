@@ -76,12 +76,12 @@ static const struct option_desc console_options[] = {
 	{ .name = NULL },
 };
 
-#define COUNT(field) .offset = offsetof(struct console, ports.counts.field)
+#define COUNT(field) offsetof(struct console, ports.counts.field)
 
 static const struct counter_desc console_counters[] = {
-	{ .name = "rx-bytes", COUNT(rx), .help = "to the guest" },
-	{ .name = "tx-bytes", COUNT(tx), .help = "from the guest" },
-	{ .name = "dropped-bytes", COUNT(dropped), .help = "from the guest, with nobody to take them" },
+	COUNTER("rx-bytes", COUNT(rx), "to the guest"),
+	COUNTER("tx-bytes", COUNT(tx), "from the guest"),
+	COUNTER("dropped-bytes", COUNT(dropped), "from the guest, with nobody to take them"),
 	{ .name = NULL },
 };
 
