@@ -22,9 +22,9 @@ enum { QUEUE_INFLATE, QUEUE_DEFLATE, QUEUE_STATS, QUEUE_HINT, QUEUE_REPORT, N_QU
 
 struct balloon {
 	uint64_t size, stats_interval; /* bytes; ns */
-	bool reporting, hinting, on_oom, has_stats_chain;
+	bool reporting, hinting, on_oom, has_stats_chain, in_round;
 	struct virtio_chain stats_chain; /* the driver's, until new statistics are wanted */
-	uint32_t hint_id, hint_round;    /* the host's last, and the one that the driver sends pages for */
+	uint32_t hint_id;                /* the host's last; in_round: what the driver sends is for that one */
 	uint64_t inflated, deflated, returned, reported, hinted, bad_pages;
 	uint64_t stats[VIRTIO_BALLOON_S_NR]; /* the driver's last, by tag */
 };
@@ -53,7 +53,8 @@ static void balloon_take_report(struct virtio_dev *dev, const struct virtio_chai
 {
 	struct balloon *balloon = virtio_priv(dev);
 	const struct virtio_balloon_config *config = virtio_config(dev);
-	bool keep = virtio_has_feature(dev, VIRTIO_BALLOON_F_PAGE_POISON) && config->poison_val;
+	bool keep = !virtio_has_feature(dev, VIRTIO_BALLOON_F_REPORTING) ||
+		    (virtio_has_feature(dev, VIRTIO_BALLOON_F_PAGE_POISON) && config->poison_val);
 
 	for (unsigned i = 0; i < chain->n_writable; i++) {
 		balloon->reported += chain->writable[i].iov_len;
@@ -78,6 +79,7 @@ static void balloon_begin_hints(struct virtio_dev *dev)
 		return;
 	if (++balloon->hint_id < BALLOON_HINT_FIRST)
 		balloon->hint_id = BALLOON_HINT_FIRST;
+	balloon->in_round = false;
 	balloon_set_hint(dev, balloon->hint_id);
 }
 
@@ -85,14 +87,15 @@ static void balloon_begin_hints(struct virtio_dev *dev)
 static void balloon_take_hint(struct virtio_dev *dev, struct virtio_chain *chain)
 {
 	struct balloon *balloon = virtio_priv(dev);
+	const struct virtio_balloon_config *config = virtio_config(dev);
 	struct le32 id;
 
 	if (chain_read(chain, &id, sizeof(id)) == sizeof(id)) {
-		if (le32_get(id) == VIRTIO_BALLOON_CMD_ID_STOP && balloon->hint_round == balloon->hint_id)
+		if (le32_get(id) == VIRTIO_BALLOON_CMD_ID_STOP && balloon->in_round)
 			balloon_set_hint(dev, VIRTIO_BALLOON_CMD_ID_DONE); /* the driver may use its pages again */
-		balloon->hint_round = le32_get(id);
+		balloon->in_round = id.raw == config->free_page_hint_cmd_id && le32_get(id) >= BALLOON_HINT_FIRST;
 	}
-	if (balloon->hint_round == balloon->hint_id)
+	if (balloon->in_round)
 		balloon->hinted += chain->writable_len;
 }
 
@@ -177,13 +180,13 @@ static int balloon_create(struct virtio_dev *dev)
 {
 	const struct balloon *balloon = virtio_priv(dev);
 	struct virtio_balloon_config *config = virtio_config(dev);
-	uint64_t ram = virtio_ram_size(dev);
+	unsigned long long ram = virtio_ram_size(dev);
 
 	if (balloon->size > ram) {
-		virtio_error(dev, "size: more than the guest's %llu MiB; give more --mem",
-			     (unsigned long long)(ram >> 20));
+		virtio_error(dev, "size: more than the guest's %llu MiB; give more --mem", ram >> 20);
 		return -EINVAL;
 	}
+	virtio_set_queues(dev, balloon->reporting ? N_QUEUES : balloon->hinting ? QUEUE_REPORT : QUEUE_HINT);
 	virtio_set_queue_size(dev, QUEUE_REPORT, 32);
 	config->num_pages = htole32((uint32_t)(balloon->size / VIRTIO_PAGE));
 	virtio_timer(dev, balloon->stats_interval, balloon->stats_interval, balloon_want_stats);
@@ -220,7 +223,7 @@ static const struct counter_desc balloon_counters[] = {
 static const struct state_desc balloon_state[] = { STATE(struct balloon, size),
 						   STATE(struct balloon, has_stats_chain),
 						   STATE(struct balloon, hint_id),
-						   STATE(struct balloon, hint_round),
+						   STATE(struct balloon, in_round),
 						   { .name = NULL } };
 
 static const struct virtio_class balloon_class = {

@@ -15,7 +15,6 @@
 #define BLK_DEPTH       256u       /* requests that the disk works on at once, of all queues */
 #define BLK_SEGS_MAX    254u       /* data buffers of a request; header and status are two more */
 #define BLK_SECTORS_MAX (1u << 22) /* of one discard or write zeroes: 2 GiB */
-_Static_assert(VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP == 1, "compared with a truth value");
 
 /* Goes with each chain. */
 struct blk_request {
@@ -74,16 +73,18 @@ static int blk_transfer(struct virtio_chain *chain, struct disk_request *io, enu
 static int blk_clear(struct virtio_chain *chain, struct disk_request *io, enum disk_op op)
 {
 	struct virtio_blk_discard_write_zeroes range;
-	size_t len = chain_read(chain, &range, sizeof(range));
+	uint32_t known = op == DISK_ZERO ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
 
-	if (len != sizeof(range) || chain->readable_len != sizeof(struct virtio_blk_outhdr) + len ||
-	    le32toh(range.num_sectors) > BLK_SECTORS_MAX)
+	if (chain->readable_len != sizeof(struct virtio_blk_outhdr) + sizeof(range))
 		return VIRTIO_BLK_S_IOERR; /* max_..._seg is 1 */
+	chain_read(chain, &range, sizeof(range));
 	io->op = op;
-	io->unmap = le32toh(range.flags) & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+	io->unmap = le32toh(range.flags);
 	io->offset = disk_offset(le64toh(range.sector));
 	io->len = (uint64_t)le32toh(range.num_sectors) * DISK_SECTOR;
-	return le32toh(range.flags) == (io->unmap && op == DISK_ZERO) ? BLK_SUBMIT : VIRTIO_BLK_S_UNSUPP; /* 5.2.6.2 */
+	if (le32toh(range.flags) & ~known)
+		return VIRTIO_BLK_S_UNSUPP; /* 5.2.6.2 */
+	return le32toh(range.num_sectors) > BLK_SECTORS_MAX ? VIRTIO_BLK_S_IOERR : BLK_SUBMIT;
 }
 
 static int blk_begin(struct blk_request *request, uint64_t *written)
@@ -176,18 +177,22 @@ static void blk_describe(struct virtio_dev *dev)
 	config->write_zeroes_may_unmap = 1;
 	virtio_set_queues(dev, (unsigned)blk->n_queues);
 	if (blk->n_queues > 1)
-		virtio_offer(dev, VIRTIO_BLK_F_MQ);
-	virtio_offer(dev, blk->readonly ? VIRTIO_BLK_F_RO : VIRTIO_BLK_F_WRITE_ZEROES);
+		virtio_offer(dev, FEATURE(VIRTIO_BLK_F_MQ));
+	virtio_offer(dev, FEATURE(blk->readonly ? VIRTIO_BLK_F_RO : VIRTIO_BLK_F_WRITE_ZEROES));
 	if (disk_can_discard(blk->disk))
-		virtio_offer(dev, VIRTIO_BLK_F_DISCARD);
+		virtio_offer(dev, FEATURE(VIRTIO_BLK_F_DISCARD));
 }
 
 static int blk_create(struct virtio_dev *dev)
 {
 	struct blk *blk = virtio_priv(dev);
 	struct disk_settings settings = { "--device blk", blk->path, blk->readonly, blk->engine, BLK_DEPTH };
-	int err = disk_open(&blk->disk, &settings);
+	int err = -EINVAL;
 
+	if (strlen(blk->serial) > VIRTIO_BLK_ID_BYTES)
+		virtio_error(dev, "serial=%s: more than %d characters", blk->serial, VIRTIO_BLK_ID_BYTES);
+	else
+		err = disk_open(&blk->disk, &settings);
 	if (err)
 		return err;
 	blk_describe(dev);
@@ -196,9 +201,7 @@ static int blk_create(struct virtio_dev *dev)
 
 static void blk_destroy(struct virtio_dev *dev)
 {
-	const struct blk *blk = virtio_priv(dev);
-
-	disk_close(blk->disk);
+	disk_close(((const struct blk *)virtio_priv(dev))->disk);
 }
 
 #define FIELD(field) offsetof(struct blk, field)
@@ -225,8 +228,6 @@ static const struct counter_desc blk_counters[] = {
 	{ .name = NULL },
 };
 
-static const struct state_desc blk_state[] = { { .name = NULL } }; /* a snapshot drains the disk first */
-
 static const struct virtio_class blk_class = {
 	.name = "blk",
 	.help = "a disk: a raw image",
@@ -240,7 +241,6 @@ static const struct virtio_class blk_class = {
 	.chain_size = sizeof(struct blk_request),
 	.options = blk_options,
 	.counters = blk_counters,
-	.state = blk_state,
 	.create = blk_create,
 	.kick = blk_kick,
 	.reset = blk_reset,

@@ -4,13 +4,21 @@
  * in backend/net_pair.c.
  */
 #include <errno.h>
-#include <linux/if_tun.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "devices/backend/mac.h"
 #include "devices/backend/net_pair.h"
 #include "devices/virtio/virtio.h"
+
+#define NET_TSO(side) (FEATURE(VIRTIO_NET_F_##side##_TSO4) | FEATURE(VIRTIO_NET_F_##side##_TSO6))
+#define NET_OFFLOADS                                                                           \
+	(FEATURE(VIRTIO_NET_F_CSUM) | NET_TSO(HOST) | FEATURE(VIRTIO_NET_F_HOST_ECN) |         \
+	 FEATURE(VIRTIO_NET_F_GUEST_CSUM) | NET_TSO(GUEST) | FEATURE(VIRTIO_NET_F_GUEST_ECN) | \
+	 FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS))
+#define NET_CONTROLS                                                                                      \
+	(FEATURE(VIRTIO_NET_F_CTRL_RX) | FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | FEATURE(VIRTIO_NET_F_MQ) | \
+	 FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS))
 
 struct net {
 	char *tap, *mac;
@@ -37,23 +45,6 @@ static void net_gone(struct virtio_dev *dev, int err)
 
 /* --- the control queue -------------------------------------------------------------------------------------------- */
 
-static int net_set_offloads(struct virtio_dev *dev, uint64_t features)
-{
-	static const struct {
-		unsigned bit, flag;
-	} offloads[] = { { VIRTIO_NET_F_GUEST_CSUM, TUN_F_CSUM },
-			 { VIRTIO_NET_F_GUEST_TSO4, TUN_F_TSO4 },
-			 { VIRTIO_NET_F_GUEST_TSO6, TUN_F_TSO6 },
-			 { VIRTIO_NET_F_GUEST_ECN, TUN_F_TSO_ECN } };
-	struct net *net = virtio_priv(dev);
-	unsigned flags = 0;
-
-	for (unsigned i = 0; i < sizeof(offloads) / sizeof(offloads[0]); i++)
-		if ((features & 1ull << offloads[i].bit) && virtio_has_feature(dev, offloads[i].bit))
-			flags |= offloads[i].flag;
-	return link_set_offloads(&net->wire.link, flags);
-}
-
 static int net_set_pairs(struct virtio_dev *dev, unsigned n)
 {
 	struct net *net = virtio_priv(dev);
@@ -68,6 +59,7 @@ static int net_set_pairs(struct virtio_dev *dev, unsigned n)
 
 static int net_command(struct virtio_dev *dev, struct virtio_chain *chain)
 {
+	struct net *net = virtio_priv(dev);
 	struct virtio_net_config *config = virtio_config(dev);
 	struct {
 		struct virtio_net_ctrl_hdr header;
@@ -75,6 +67,7 @@ static int net_command(struct virtio_dev *dev, struct virtio_chain *chain)
 			uint8_t mac[ETH_ALEN];
 			struct le16 pairs;
 			struct le64 offloads;
+			struct le32 counts[2];
 		};
 	} __attribute__((packed)) command;
 	size_t len = chain_read(chain, &command, sizeof(command));
@@ -83,17 +76,26 @@ static int net_command(struct virtio_dev *dev, struct virtio_chain *chain)
 		return -EINVAL;
 	len -= sizeof(command.header);
 	switch (command.header.class << 8 | command.header.cmd) {
-	case VIRTIO_NET_CTRL_MAC << 8 | VIRTIO_NET_CTRL_MAC_TABLE_SET: return 0;
-	case VIRTIO_NET_CTRL_MAC << 8 | VIRTIO_NET_CTRL_MAC_ADDR_SET:
-		if (len >= ETH_ALEN)
-			memcpy(config->mac, command.mac, ETH_ALEN);
-		return len >= ETH_ALEN ? 0 : -EINVAL;
-	case VIRTIO_NET_CTRL_MQ << 8 | VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET:
-		return len >= sizeof(command.pairs) ? net_set_pairs(dev, le16_get(command.pairs)) : -EINVAL;
-	case VIRTIO_NET_CTRL_GUEST_OFFLOADS << 8 | VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET:
-		return len >= sizeof(command.offloads) ? net_set_offloads(dev, le64_get(command.offloads)) : -EINVAL;
 	/* what the driver would not like to receive it gets all the same; filters are a hint (5.1.6.5.1) */
-	default: return command.header.class == VIRTIO_NET_CTRL_RX ? 0 : -EINVAL;
+	case VIRTIO_NET_CTRL_RX << 8 | VIRTIO_NET_CTRL_RX_PROMISC:
+	case VIRTIO_NET_CTRL_RX << 8 | VIRTIO_NET_CTRL_RX_ALLMULTI: return len >= 1 ? 0 : -EINVAL;
+	case VIRTIO_NET_CTRL_MAC << 8 | VIRTIO_NET_CTRL_MAC_TABLE_SET:
+		return len >= sizeof(command.counts) ? 0 : -EINVAL;
+	case VIRTIO_NET_CTRL_MAC << 8 | VIRTIO_NET_CTRL_MAC_ADDR_SET:
+		if (len < ETH_ALEN)
+			return -EINVAL;
+		memcpy(config->mac, command.mac, ETH_ALEN);
+		virtio_config_changed(dev); /* another vCPU may be half-way through it (4.2.2.1) */
+		return 0;
+	case VIRTIO_NET_CTRL_MQ << 8 | VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET:
+		if (len < sizeof(command.pairs) || !virtio_has_feature(dev, VIRTIO_NET_F_MQ))
+			return -EINVAL;
+		return net_set_pairs(dev, le16_get(command.pairs));
+	case VIRTIO_NET_CTRL_GUEST_OFFLOADS << 8 | VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET:
+		if (len < sizeof(command.offloads) || !virtio_has_feature(dev, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS))
+			return -EINVAL;
+		return net_wire_offload(&net->wire, dev, le64_get(command.offloads));
+	default: return -EINVAL;
 	}
 }
 
@@ -130,7 +132,7 @@ static void net_ready(struct virtio_dev *dev)
 {
 	struct net *net = virtio_priv(dev);
 
-	net_set_offloads(dev, UINT64_MAX);
+	net_wire_offload(&net->wire, dev, UINT64_MAX);
 	net_set_pairs(dev, 1); /* until the driver asks for more (5.1.6.5.5) */
 	net_pair_receive(&net->pairs[0]);
 }
@@ -149,22 +151,6 @@ static void net_queue_reset(struct virtio_dev *dev, unsigned q)
 
 	if (q / 2 < net->wire.link.n_fds)
 		net_pair_reset_queue(&net->pairs[q / 2], q % 2);
-}
-
-static void net_offer(struct virtio_dev *dev)
-{
-	static const uint8_t offloads[] = {
-		VIRTIO_NET_F_CSUM,       VIRTIO_NET_F_HOST_TSO4,  VIRTIO_NET_F_HOST_TSO6,
-		VIRTIO_NET_F_HOST_ECN,   VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4,
-		VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_ECN,  VIRTIO_NET_F_CTRL_GUEST_OFFLOADS
-	};
-	const struct net *net = virtio_priv(dev);
-
-	for (unsigned i = 0; net->wire.link.vnet_hdr && i < sizeof(offloads); i++)
-		virtio_offer(dev, offloads[i]);
-	if (net->wire.link.n_fds > 1)
-		virtio_offer(dev, VIRTIO_NET_F_MQ);
-	virtio_set_queues(dev, 2 * net->wire.link.n_fds + 1);
 }
 
 static int net_create(struct virtio_dev *dev)
@@ -188,7 +174,9 @@ static int net_create(struct virtio_dev *dev)
 		err = net_pair_init(&net->pairs[i], dev, &net->wire, i);
 	config->status = htole16(VIRTIO_NET_S_LINK_UP);
 	config->max_virtqueue_pairs = htole16((uint16_t)net->wire.link.n_fds);
-	net_offer(dev);
+	virtio_set_queues(dev, 2 * net->wire.link.n_fds + 1);
+	virtio_offer(dev, net->wire.link.vnet_hdr ? NET_OFFLOADS : 0);
+	virtio_offer(dev, net->wire.link.n_fds > 1 ? FEATURE(VIRTIO_NET_F_MQ) : 0);
 	return net->pairs ? err : -ENOMEM;
 }
 
@@ -225,6 +213,13 @@ static const struct counter_desc net_counters[] = {
 	{ .name = NULL },
 };
 
+/* virtio 1.2, 5.1.3.1 */
+static const struct feature_need net_needs[] = {
+	{ NET_TSO(HOST), FEATURE(VIRTIO_NET_F_CSUM) },        { FEATURE(VIRTIO_NET_F_HOST_ECN), NET_TSO(HOST) },
+	{ NET_TSO(GUEST), FEATURE(VIRTIO_NET_F_GUEST_CSUM) }, { FEATURE(VIRTIO_NET_F_GUEST_ECN), NET_TSO(GUEST) },
+	{ NET_CONTROLS, FEATURE(VIRTIO_NET_F_CTRL_VQ) },      { 0, 0 }
+};
+
 static const struct state_desc net_state[] = { STATE(struct net, wire.gone), { .name = NULL } };
 
 static const struct virtio_class net_class = {
@@ -236,6 +231,7 @@ static const struct virtio_class net_class = {
 	.config_size = offsetof(struct virtio_net_config, mtu),
 	.features = 1u << VIRTIO_NET_F_MAC | 1u << VIRTIO_NET_F_STATUS | 1u << VIRTIO_NET_F_MRG_RXBUF |
 		    1u << VIRTIO_NET_F_CTRL_VQ | 1u << VIRTIO_NET_F_CTRL_RX | 1u << VIRTIO_NET_F_CTRL_MAC_ADDR,
+	.needs = net_needs,
 	.priv_size = sizeof(struct net),
 	.options = net_options,
 	.counters = net_counters,

@@ -8,44 +8,70 @@
  * us busy by offering gigabytes. */
 #define RNG_CHUNK 4096u
 
+/* A buffer of up to so many bytes is filled whole, on account of the next window if need be: after one that is not,
+ * Linux's driver (6.12.117), whose buffers have 64, waits for one that it has not asked for. */
+#define RNG_WHOLE 64u
+
 #define RNG_WINDOW_NS 100000000u /* rate= is kept in each window of this length */
 #define RNG_WINDOWS   10u        /* a second */
 
 struct rng {
 	uint64_t rate; /* bytes a second; 0: as fast as the host can */
-	uint64_t left; /* bytes that may still be given in this window */
+	int64_t left;  /* bytes that may still be given in this window, or were given too early */
 	bool in_window, waiting;
 	uint64_t requests, bytes, waits;
 };
 
 static void rng_serve(struct virtio_dev *dev);
+static void rng_window_over(struct virtio_dev *dev);
+
+/* The window begins with its first byte, so that an idle device has no timer. */
+static void rng_begin_window(struct virtio_dev *dev)
+{
+	struct rng *rng = virtio_priv(dev);
+
+	rng->in_window = true;
+	rng->left = (rng->left < 0 ? rng->left : 0) + (int64_t)(rng->rate / RNG_WINDOWS);
+	virtio_timer(dev, RNG_WINDOW_NS, 0, rng_window_over);
+}
 
 static void rng_window_over(struct virtio_dev *dev)
 {
 	struct rng *rng = virtio_priv(dev);
 
 	rng->in_window = false;
+	if (rng->left < 0)
+		rng_begin_window(dev);
+	if (rng->in_window && rng->left <= 0)
+		return;
 	rng->waiting = false;
 	rng_serve(dev);
 }
 
-/* The window begins with its first byte, so that an idle device has no timer. */
 static bool rng_may(struct virtio_dev *dev)
 {
 	struct rng *rng = virtio_priv(dev);
 
-	if (!rng->rate)
+	if (!rng->rate || !rng->in_window || rng->left > 0)
 		return true;
-	if (!rng->in_window) {
-		rng->in_window = true;
-		rng->left = rng->rate / RNG_WINDOWS;
-		virtio_timer(dev, RNG_WINDOW_NS, 0, rng_window_over);
-	}
-	if (!rng->left && !rng->waiting) {
+	if (!rng->waiting) {
 		rng->waiting = true;
 		rng->waits++;
 	}
-	return rng->left;
+	return false;
+}
+
+/* How much of a buffer is filled. */
+static size_t rng_share(struct virtio_dev *dev, uint64_t writable)
+{
+	struct rng *rng = virtio_priv(dev);
+	size_t len = writable < RNG_CHUNK ? (size_t)writable : RNG_CHUNK;
+
+	if (!rng->rate || !len)
+		return len;
+	if (!rng->in_window)
+		rng_begin_window(dev);
+	return len > RNG_WHOLE && (int64_t)len > rng->left ? (size_t)rng->left : len;
 }
 
 static uint32_t rng_fill(struct virtio_chain *chain, size_t len)
@@ -62,13 +88,10 @@ static void rng_serve(struct virtio_dev *dev)
 	struct virtio_chain chain;
 
 	while (rng_may(dev) && vq_pop(dev, 0, &chain) > 0) {
-		size_t len = chain.writable_len < RNG_CHUNK ? (size_t)chain.writable_len : RNG_CHUNK;
-
-		if (rng->rate && len > rng->left)
-			len = (size_t)rng->left;
+		size_t len = rng_share(dev, chain.writable_len);
 		uint32_t n = len ? rng_fill(&chain, len) : 0;
 
-		rng->left -= rng->rate ? n : 0;
+		rng->left -= n;
 		rng->requests++;
 		rng->bytes += n;
 		vq_push(dev, 0, &chain, n);

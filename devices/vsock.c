@@ -85,7 +85,7 @@ static int vsock_create(struct virtio_dev *dev)
 
 	if (err)
 		return err;
-	virtio_offer(dev, VSOCK_F_STREAM);
+	virtio_offer(dev, FEATURE(VSOCK_F_STREAM));
 	return virtio_watch(dev, vsock_unix_fd(vsock->rings.unix_), EPOLLIN, on_sockets, vsock->rings.unix_, NULL);
 }
 

@@ -2,6 +2,7 @@
 #include "devices/backend/net_pair.h"
 
 #include <errno.h>
+#include <linux/if_tun.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -17,6 +18,22 @@ static void lost(struct net_pair *pair, int err)
 		return;
 	pair->wire->gone = true;
 	pair->wire->on_gone(pair->dev, err);
+}
+
+int net_wire_offload(struct net_wire *wire, const struct virtio_dev *dev, uint64_t features)
+{
+	static const struct {
+		unsigned bit, flag;
+	} offloads[] = { { VIRTIO_NET_F_GUEST_CSUM, TUN_F_CSUM },
+			 { VIRTIO_NET_F_GUEST_TSO4, TUN_F_TSO4 },
+			 { VIRTIO_NET_F_GUEST_TSO6, TUN_F_TSO6 },
+			 { VIRTIO_NET_F_GUEST_ECN, TUN_F_TSO_ECN } };
+
+	wire->offloads = 0;
+	for (unsigned i = 0; i < sizeof(offloads) / sizeof(offloads[0]); i++)
+		if ((features & 1ull << offloads[i].bit) && virtio_has_feature(dev, offloads[i].bit))
+			wire->offloads |= offloads[i].flag;
+	return link_set_offloads(&wire->link, wire->offloads);
 }
 
 /* --- transmission ------------------------------------------------------------------------------------------------- */
@@ -62,6 +79,24 @@ void net_pair_transmit(struct net_pair *pair)
 
 /* --- reception ---------------------------------------------------------------------------------------------------- */
 
+/* False where the driver has no use for it: it waited in the tap since there was one that agreed on more. */
+static bool suits(const struct net_wire *wire, struct virtio_net_hdr_v1 *header)
+{
+	unsigned wanted = header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? TUN_F_CSUM : 0;
+
+	switch (header->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_NONE: break;
+	case VIRTIO_NET_HDR_GSO_TCPV4: wanted |= TUN_F_TSO4; break;
+	case VIRTIO_NET_HDR_GSO_TCPV6: wanted |= TUN_F_TSO6; break;
+	default: return false;
+	}
+	if (header->gso_type & VIRTIO_NET_HDR_GSO_ECN)
+		wanted |= TUN_F_TSO_ECN;
+	if (!(wire->offloads & TUN_F_CSUM)) /* DATA_VALID as well is only for whoever knows it (5.1.6.4.1) */
+		header->flags = 0;
+	return !(wanted & ~wire->offloads);
+}
+
 /* Sees to it that there is a frame; false where the link has none. */
 static bool take_frame(struct net_pair *pair)
 {
@@ -81,10 +116,15 @@ static bool take_frame(struct net_pair *pair)
 	return true;
 }
 
+static void drop(struct net_pair *pair)
+{
+	pair->wire->rx_dropped++;
+	pair->frame_len = 0;
+}
+
 /* Sees to it that the frame has room; false where the driver has to give more, or it can never have. */
 static bool make_room(struct net_pair *pair)
 {
-	struct net_wire *wire = pair->wire;
 	unsigned most = virtio_has_feature(pair->dev, VIRTIO_NET_F_MRG_RXBUF) ? NET_MERGE_MAX : 1;
 
 	while (pair->rx_room < pair->frame_len && pair->n_rx < most) {
@@ -94,8 +134,7 @@ static bool make_room(struct net_pair *pair)
 	}
 	if (pair->rx_room >= pair->frame_len)
 		return true;
-	wire->rx_dropped++;
-	pair->frame_len = 0;
+	drop(pair);
 	return false;
 }
 
@@ -126,8 +165,10 @@ void net_pair_receive(struct net_pair *pair)
 {
 	int budget = BUDGET;
 
-	while (virtio_driver_ok(pair->dev) && take_frame(pair)) {
-		if (make_room(pair))
+	while (virtio_driver_ok(pair->dev) && !pair->idle && take_frame(pair)) {
+		if (!suits(pair->wire, (struct virtio_net_hdr_v1 *)pair->frame))
+			drop(pair);
+		else if (make_room(pair))
 			deliver(pair);
 		else if (pair->frame_len)
 			return; /* the driver kicks */
@@ -162,6 +203,9 @@ int net_pair_init(struct net_pair *pair, struct virtio_dev *dev, struct net_wire
 void net_pair_watch(struct net_pair *pair, bool on)
 {
 	virtio_watch_events(pair->watch, on && !pair->wire->gone ? EVENTS : 0);
+	pair->idle = !on && !pair->wire->gone; /* what came before the end is still the driver's */
+	if (pair->idle)
+		pair->frame_len = 0;
 }
 
 void net_pair_reset_queue(struct net_pair *pair, bool transmit)

@@ -73,8 +73,7 @@ static void set_bit(uint32_t *words, unsigned bit)
 
 static void offer(struct virtio_dev *dev)
 {
-	dev->offered[0] = (uint32_t)dev->class->features;
-	dev->offered[1] = (uint32_t)(dev->class->features >> 32);
+	virtio_offer(dev, dev->class->features);
 	set_bit(dev->offered, VIRTIO_F_VERSION_1);
 	set_bit(dev->offered, VIRTIO_F_RING_RESET);
 	if (dev->settings.indirect)
@@ -83,7 +82,7 @@ static void offer(struct virtio_dev *dev)
 		set_bit(dev->offered, VIRTIO_RING_F_EVENT_IDX);
 	for (const struct option_desc *desc = dev->class->options; desc && desc->name; desc++)
 		if (desc->type == OPTION_FEATURE && *(const bool *)((const uint8_t *)dev->priv + desc->offset))
-			virtio_offer(dev, (unsigned)desc->min);
+			virtio_offer(dev, FEATURE(desc->min));
 }
 
 static int parse_options(struct virtio_dev *dev, const char *text)
@@ -98,9 +97,10 @@ static int parse_options(struct virtio_dev *dev, const char *text)
 	return options_parse(who, text, sets, 2);
 }
 
-void virtio_offer(struct virtio_dev *dev, unsigned bit)
+void virtio_offer(struct virtio_dev *dev, uint64_t features)
 {
-	set_bit(dev->offered, bit);
+	dev->offered[0] |= (uint32_t)features;
+	dev->offered[1] |= (uint32_t)(features >> 32);
 }
 
 void virtio_set_queues(struct virtio_dev *dev, unsigned n)

@@ -118,6 +118,20 @@ static void reset(struct virtio_dev *dev)
 		dev->class->reset(dev);
 }
 
+static bool needs_met(struct virtio_dev *dev)
+{
+	uint64_t accepted = dev->accepted[0] | (uint64_t)dev->accepted[1] << 32;
+
+	for (const struct feature_need *need = dev->class->needs; need && need->any_of; need++) {
+		if (!(accepted & need->any_of) || (accepted & need->one_of))
+			continue;
+		virtio_ignore(dev, "FEATURES_OK refused: of bits 0x%llx one is needed for 0x%llx (virtio 1.2, 2.2.1)",
+			      (unsigned long long)need->one_of, (unsigned long long)(accepted & need->any_of));
+		return false;
+	}
+	return true;
+}
+
 /* A valid subset of what is offered, VERSION_1 among it: there is no legacy interface (virtio 1.2, 2.2, 6). */
 static bool features_valid(struct virtio_dev *dev)
 {
@@ -139,7 +153,7 @@ static bool features_valid(struct virtio_dev *dev)
 		virtio_ignore(dev, "FEATURES_OK refused: the driver does not accept VERSION_1 (virtio 1.2, 6.1)");
 		return false;
 	}
-	return true;
+	return needs_met(dev);
 }
 
 /* Which step of the initialisation (virtio 1.2, 3.1.1) a write of `new` would skip or undo; NULL: it is legal. */

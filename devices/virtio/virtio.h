@@ -92,6 +92,14 @@ struct state_desc {
 #field, offsetof(type, field), sizeof(((type *)0)->field) \
 	}
 
+/* A driver that accepts any of these features accepts one of those: else it is refused at FEATURES_OK (virtio 1.2,
+ * 2.2.1). */
+struct feature_need {
+	uint64_t any_of; /* 0 at the end of the list */
+	uint64_t one_of;
+};
+#define FEATURE(bit) (1ull << (bit))
+
 /* --- the contract ------------------------------------------------------------------------------------------------- */
 
 struct virtio_class {
@@ -104,9 +112,10 @@ struct virtio_class {
 	bool single;          /* at most one on a command line */
 	uint64_t features;    /* device-type bits that it offers, by bit number; the core adds the ring's and the
 				 transport's; virtio_offer() where it depends on options */
-	size_t priv_size;     /* bytes of the device's own struct; zeroed, then the options are put in */
-	size_t chain_size;    /* bytes of its own that go with each chain that is out: virtio_chain.priv */
-	const struct option_desc *options;   /* name NULL at the end; or NULL: as the two below */
+	const struct feature_need *needs;  /* or NULL */
+	size_t priv_size;                  /* bytes of the device's own struct; zeroed, then the options are put in */
+	size_t chain_size;                 /* bytes of its own that go with each chain that is out: virtio_chain.priv */
+	const struct option_desc *options; /* name NULL at the end; or NULL: as the two below */
 	const struct counter_desc *counters; /* in the device's struct */
 	const struct state_desc *state;
 	const char
@@ -151,9 +160,9 @@ bool virtio_has_feature(const struct virtio_dev *dev, unsigned bit);
 /* True from DRIVER_OK until reset or failure (virtio 1.2, 2.1). */
 bool virtio_driver_ok(const struct virtio_dev *dev);
 
-/* In create() alone: what is offered beside the class's features, by bit number; how many queues there are; and a size
- * of its own for one of them, which queue-size= does not change. */
-void virtio_offer(struct virtio_dev *dev, unsigned bit);
+/* In create() alone: what is offered beside the class's features, FEATURE(...) | ...; how many queues there are; and a
+ * size of its own for one of them, which queue-size= does not change. */
+void virtio_offer(struct virtio_dev *dev, uint64_t features);
 void virtio_set_queues(struct virtio_dev *dev, unsigned n);
 void virtio_set_queue_size(struct virtio_dev *dev, unsigned q, uint16_t size);
 /* The most entries that queue q can have. */
