@@ -113,6 +113,10 @@ check-cli: $(PROGRAMS) payloads count-programs
 check-linux: $(PROGRAMS) guest
 	prove --timer tests/linux
 
+# What "make test" does for some seconds or a few times, for a minute or a hundred times.
+test-long: $(PROGRAMS) guest
+	MINIVMM_LONG=1 prove --timer tests/linux/mix.t tests/linux/kill.t
+
 # --- benchmarks: figures of this run, times as ratios that pass or fail nothing; counts of instructions are held to bounds ------------------------------------------
 
 BENCH := $(BUILD)/tests/bench
@@ -140,9 +144,14 @@ count-programs: $(BENCH)/notify
 count-notify: count-programs
 	tests/bench/notify.sh $(BENCH)/notify $(UNTRACED)/tests/bench/notify
 
-bench: minivmm $(BENCH)/start $(BENCH)/floor $(BENCH)/hello.elf
+bench: $(PROGRAMS) $(BENCH)/start $(BENCH)/floor $(BENCH)/hello.elf
 	$(BENCH)/start ./minivmm $(BENCH)/hello.elf $(BENCH)/floor
 	@$(MAKE) --no-print-directory count-notify
+	@$(MAKE) --no-print-directory bench-devices
+
+# blk and net beside QEMU's microvm, with Linux's drivers, fio and iperf3: some minutes.
+bench-devices: $(PROGRAMS) guest
+	tests/bench/devices.sh
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -171,7 +180,9 @@ help:
 	@echo 'make test          all tests'
 	@echo 'make check-unit    unit tests (no KVM);  check-asan  the same under sanitizers'
 	@echo 'make check-cli     command line;  check-payload  bare-metal guests;  check-linux  Linux guests'
-	@echo 'make bench         figures of this machine, as ratios; make count-notify  the instructions of an exit alone'
+	@echo 'make test-long     the slow campaigns'
+	@echo 'make bench         figures of this machine, as ratios; alone: make count-notify  the instructions of an exit,'
+	@echo '                   make bench-devices  disk and network beside QEMU'
 	@echo 'make docs          docs/events.md, from the list of events'
 	@echo 'make format lint   the form of the code'
 	@echo 'make clean         what make built of minivmm itself; "rm -rf build" for the kernels too'
@@ -180,4 +191,4 @@ help:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/untraced $(BUILD)/tests $(PROGRAMS)
 
-.PHONY: all run test docs setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload bench count-programs count-notify format lint clean
+.PHONY: all run test docs setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload bench bench-devices test-long count-programs count-notify format lint clean

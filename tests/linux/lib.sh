@@ -4,7 +4,8 @@
 # lib.sh - what the tests of whole Linux guests share. They source it, describe their boots in a function, run that
 # where guests run, and then look at what the boots left in $DIR.
 #
-#   initramfs CASE FILE:/PATH...   builds $DIR/CASE.cpio; with FILE:/test.sh the guest runs FILE and powers off
+#   initramfs CASE FILE:/PATH... PROGRAM...
+#                                  builds $DIR/CASE.cpio; with FILE:/test.sh the guest runs FILE and powers off
 #   boot CASE SECONDS ARG...       boots minivmm with ARG..., which leaves CASE.out, CASE.err and CASE.status
 #   in_kvm SECONDS FUNCTION [VARIABLE]...
 #                                  calls FUNCTION there (scripts/with-kvm), where it knows all functions and these
@@ -13,6 +14,12 @@
 #   numbers CASE, ticks CASE       the V of "get virtio num: V" and the N of "set config: N", in one line
 #   exits CASE REASON DEVICE REG   that row's count in the table of exits, 0 where there is none
 #   counting FIRST COUNT           the numbers from FIRST, COUNT of them, in one line
+#   said CASE KEY                  the VALUE of each line "KEY: VALUE" that the guest wrote
+#   told CASE                      minivmm's own lines
+#   healthy CASE [LOG]             four tests: status 0, a guest that got to its end, a log with no complaint but LOG
+#   count CASE DEVICE KEY          a number of CASE.json, that --stats=FILE wrote
+#   after TEXT CASE                waits until CASE has written TEXT; for what is piped into boot
+#   process_of TEXT                the minivmm whose command line has TEXT
 #   complaints FILE                the lines of a kernel log that tell of a defect
 #
 # The boots of one test write to build/, since /tmp inside the box is not that outside.
@@ -32,7 +39,10 @@ initramfs() {
 	local out=$DIR/$1.cpio pair args=()
 	shift
 	for pair; do
-		args+=(--add "$pair")
+		case $pair in
+		*:*) args+=(--add "$pair") ;;
+		*) args+=(--program "$pair") ;;
+		esac
 	done
 	scripts/build-initramfs "${args[@]}" -o "$out" >"$DIR/initramfs.log" 2>&1 || {
 		diag "$(cat "$DIR/initramfs.log")"
@@ -116,6 +126,48 @@ exits() {
 
 counting() {
 	[ "$2" -eq 0 ] || seq "$1" $(($1 + $2 - 1)) | paste -sd ' '
+}
+
+said() {
+	console "$1" | sed -n "s/^$2: \(.*[^ ]\) *$/\1/p"
+}
+
+told() {
+	grep -a '^minivmm: ' "$DIR/$1.err"
+}
+
+# The guest's script calls tell_log of guest/log.sh.
+healthy() {
+	is "$(status "$1")" 0 "$1: status 0"
+	is "$(said "$1" test-exit)" 0 "$1: the guest gets to its end"
+	[ "$(said "$1" 'log lines')" -gt 50 ] 2>/dev/null
+	ok $? "$1: the kernel's log is there"
+	is "$(said "$1" log)" "${2-}" "$1: nothing in it that should not be"
+}
+
+count() {
+	jq --arg device "$2" --arg key "$3" '.devices[$device][$key]' "$DIR/$1.json"
+}
+
+# A minute and a half is long, also where every instruction is emulated; to look often takes time from the guest.
+after() {
+	local i
+	for ((i = 0; i < 225; i++)); do
+		! grep -qa -- "$1" "$DIR/$2.out" 2>/dev/null || return 0
+		[ ! -e "$DIR/$2.status" ] || return 1
+		sleep 0.4
+	done
+	return 1
+}
+
+process_of() {
+	local dir words
+	for dir in /proc/[0-9]*; do
+		[ "$dir/exe" -ef "$MINIVMM" ] && mapfile -t -d '' words <"$dir/cmdline" && [[ ${words[*]} == *"$1"* ]] || continue
+		echo "${dir#/proc/}"
+		return
+	done 2>/dev/null
+	return 1
 }
 
 complaints() {
