@@ -15,6 +15,7 @@
 #define BLK_DEPTH       256u       /* requests that the disk works on at once, of all queues */
 #define BLK_SEGS_MAX    254u       /* data buffers of a request; header and status are two more */
 #define BLK_SECTORS_MAX (1u << 22) /* of one discard or write zeroes: 2 GiB */
+_Static_assert(VIRTIO_QUEUES_MAX <= DISK_GROUPS, "a queue is a group of requests");
 
 /* Goes with each chain. */
 struct blk_request {
@@ -50,7 +51,7 @@ static void blk_done(struct disk_request *io, int err)
 	struct blk_request *request = (struct blk_request *)io; /* its first member */
 	const struct blk *blk = virtio_priv(request->dev);
 
-	if (err && err != -EINVAL && err != -EROFS) /* those two are the driver's fault, and no news to the user */
+	if (err && err != -EINVAL && err != -EROFS && err != -ECANCELED) /* those are the driver's doing, no news */
 		virtio_warn(request->dev, "%s: %s of %llu bytes at %llu: %s; the guest gets an error", blk->path,
 			    disk_op_name(io->op), (unsigned long long)io->len, (unsigned long long)io->offset,
 			    strerror(-err));
@@ -120,7 +121,7 @@ static void blk_kick(struct virtio_dev *dev, unsigned q)
 		struct blk_request *request = chain.priv;
 		bool sync = !virtio_has_feature(dev, VIRTIO_BLK_F_FLUSH);
 
-		*request = (struct blk_request){ { .done = blk_done, .sync = sync }, dev, chain, q, NULL };
+		*request = (struct blk_request){ { .done = blk_done, .sync = sync, .group = q }, dev, chain, q, NULL };
 		request->status = chain_cut_status(&request->chain);
 		if (!request->status) {
 			virtio_fail(dev, "queue %u: a request without a byte for its status (virtio 1.2, 5.2.6)", q);
@@ -150,13 +151,12 @@ static void blk_reset(struct virtio_dev *dev)
 {
 	const struct blk *blk = virtio_priv(dev);
 
-	disk_drain(blk->disk);
+	disk_drop(blk->disk, UINT32_MAX);
 }
 
 static void blk_queue_reset(struct virtio_dev *dev, unsigned q)
 {
-	(void)q; /* the other queues' requests are waited for too: it is rare */
-	blk_reset(dev);
+	disk_drop(((const struct blk *)virtio_priv(dev))->disk, 1u << q);
 }
 
 static void blk_describe(struct virtio_dev *dev)

@@ -141,6 +141,7 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 {
 	request->err = check(disk, request);
 	disk->in_flight++;
+	disk->of_group[request->group]++;
 	/* what is not written to has nothing to flush */
 	if (request->err || (request->op == DISK_FLUSH ? disk->readonly : request->len == 0)) {
 		disk_list_put(&disk->finished, request);
@@ -169,6 +170,7 @@ void disk_complete(struct disk *disk)
 	disk_list_move(&finished, &disk->finished);
 	while ((request = disk_list_take(&finished))) {
 		disk->in_flight--;
+		disk->of_group[request->group]--;
 		request->done(request, request->err);
 	}
 	disk_kick(disk);
@@ -183,4 +185,25 @@ void disk_drain(struct disk *disk)
 		poll(&through, 1, -1);
 		disk_complete(disk);
 	}
+}
+
+static bool has_any(const struct disk *disk, uint32_t groups)
+{
+	for (unsigned group = 0; group < DISK_GROUPS; group++)
+		if ((groups & (1u << group)) && disk->of_group[group])
+			return true;
+	return false;
+}
+
+void disk_drop(struct disk *disk, uint32_t groups)
+{
+	struct pollfd through = { .fd = disk->event_fd, .events = POLLIN };
+
+	disk->dropped |= groups;
+	disk_kick(disk);
+	while (has_any(disk, groups)) {
+		poll(&through, 1, -1);
+		disk_complete(disk);
+	}
+	disk->dropped &= ~groups;
 }

@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 #define DISK_SECTOR 512u /* bytes: an image is a whole number of them */
+#define DISK_GROUPS 32u
 
 struct disk; /* one open image */
 
@@ -43,6 +44,7 @@ struct disk_request {
 	enum disk_op op;
 	bool unmap;              /* DISK_ZERO: the space may be given back */
 	bool sync;               /* DISK_WRITE, DISK_ZERO: done() once it is on the medium */
+	unsigned group;          /* below DISK_GROUPS: for disk_drop() */
 	uint64_t offset;         /* bytes; of all but DISK_FLUSH, as is len */
 	uint64_t len;            /* bytes, 0 does nothing; DISK_READ and DISK_WRITE: the sum of the iovecs */
 	const struct iovec *iov; /* any number of them; they and what they name stay valid until done() */
@@ -50,7 +52,8 @@ struct disk_request {
 
 	/*
 	 * 0, or -errno, and then any part of the range may have been read or written. Called by disk_complete(),
-	 * disk_drain() and disk_close() only; it may call disk_submit() and disk_kick(), and no other function.
+	 * disk_drain(), disk_drop() and disk_close() only; it may call disk_submit() and disk_kick(), and no other
+	 * function.
 	 */
 	void (*done)(struct disk_request *request, int err);
 
@@ -63,6 +66,7 @@ struct disk_request {
 	unsigned method; /* DISK_ZERO: enum disk_method */
 	unsigned stalls; /* attempts without progress */
 	bool syncing;    /* written; the medium is waited for */
+	uint64_t step;   /* bytes of the step that is under way */
 	int err;
 };
 
@@ -99,5 +103,10 @@ void disk_kick(struct disk *disk);
 void disk_complete(struct disk *disk);
 /* Waits until all requests are done(), also those that a done() submitted meanwhile. */
 void disk_drain(struct disk *disk);
+/*
+ * The same for the requests of some groups, a bit each; but what has not begun is not done any more, nor what is left
+ * of a long one: those get -ECANCELED. So the wait is for a few MiB at most, whatever was asked for.
+ */
+void disk_drop(struct disk *disk, uint32_t groups);
 
 #endif

@@ -53,6 +53,8 @@ struct disk_engine {
 
 extern const struct disk_engine disk_uring, disk_threads;
 
+#define STEP_MAX   (1u << 20)  /* bytes that one call reads or writes */
+#define BYTES_MAX  (16u << 20) /* ... and that all calls under way do together, or a little more */
 #define ZERO_CHUNK 65536u
 #define ZERO_IOVS  16u /* a step of writing zeros: 1 MiB at most */
 
@@ -67,10 +69,13 @@ struct disk {
 	uint8_t *zeros;      /* ZERO_CHUNK bytes */
 	struct iovec zero_iov[ZERO_IOVS];
 
+	_Atomic uint32_t dropped; /* groups: a bit each */
+
 	/* under the caller's lock */
 	struct disk_list pending;  /* not given to the engine, or to be given again */
 	struct disk_list finished; /* done() not called yet */
 	uint64_t in_flight;        /* submitted and not done() */
+	uint32_t of_group[DISK_GROUPS];
 };
 
 /* disk_image.c: finds, checks, opens and locks; fills in what tells of the image. 0 or -errno, with a message. */
@@ -98,6 +103,8 @@ struct disk_step {
 void disk_step_first(struct disk_request *request);
 /* What is to be called next for a request that is not finished. Touches nothing but the request. */
 void disk_step(const struct disk *disk, struct disk_request *request, struct disk_step *step);
+/* Whether nothing more is to be called for it: its err is set then. */
+bool disk_is_dropped(const struct disk *disk, struct disk_request *request);
 /* `result` is what the call returned, or -errno. True: the request is finished, request->err is set. */
 bool disk_stepped(const struct disk *disk, struct disk_request *request, int64_t result);
 

@@ -40,6 +40,23 @@ static bool is_fallocate(const struct disk_request *request)
 	return request->op == DISK_DISCARD || (request->op == DISK_ZERO && request->method != METHOD_WRITE);
 }
 
+bool disk_is_dropped(const struct disk *disk, struct disk_request *request)
+{
+	if (disk->dropped & (1u << request->group))
+		request->err = -ECANCELED;
+	return request->err;
+}
+
+/* How many of the iovecs one call takes: the first in any case, however long. */
+static unsigned count_iovs(const struct iovec *iov, unsigned n, uint64_t *len)
+{
+	unsigned taken = 1;
+
+	for (*len = iov[0].iov_len; taken < n && taken < IOV_MAX && *len + iov[taken].iov_len <= STEP_MAX; taken++)
+		*len += iov[taken].iov_len;
+	return taken;
+}
+
 void disk_step(const struct disk *disk, struct disk_request *request, struct disk_step *step)
 {
 	uint64_t left = request->len - request->at;
@@ -59,17 +76,20 @@ void disk_step(const struct disk *disk, struct disk_request *request, struct dis
 		request->rest = (struct iovec){ disk->zeros, left };
 		step->iov = chunks ? disk->zero_iov : &request->rest;
 		step->n_iov = chunks < 1 ? 1 : chunks < ZERO_IOVS ? (unsigned)chunks : ZERO_IOVS;
+		step->len = chunks ? step->n_iov * ZERO_CHUNK : left;
 	} else {
 		const struct iovec *iov = &request->iov[request->iov_at];
-		unsigned n = request->n_iov - request->iov_at;
+		uint64_t first = iov->iov_len - request->iov_off;
+		bool alone = request->iov_off || first > STEP_MAX;
 
-		/* the caller's iovecs are not ours to shorten: what is left of one goes alone */
-		request->rest = (struct iovec){ (char *)iov->iov_base + request->iov_off,
-						iov->iov_len - request->iov_off };
+		/* the caller's iovecs are not ours to shorten: a piece of one goes alone */
+		step->len = first < STEP_MAX ? first : STEP_MAX;
+		request->rest = (struct iovec){ (char *)iov->iov_base + request->iov_off, step->len };
 		step->call = request->op == DISK_READ ? CALL_READV : CALL_WRITEV;
-		step->iov = request->iov_off ? &request->rest : iov;
-		step->n_iov = request->iov_off ? 1 : n < IOV_MAX ? n : IOV_MAX;
+		step->iov = alone ? &request->rest : iov;
+		step->n_iov = alone ? 1 : count_iovs(iov, request->n_iov - request->iov_at, &step->len);
 	}
+	request->step = step->call == CALL_READV || step->call == CALL_WRITEV ? step->len : 0;
 }
 
 /* fallocate(2): a file system without it; a block device also says EINVAL to what is not aligned to its blocks. */

@@ -42,9 +42,11 @@ static void carry_out(const struct disk *disk, struct disk_request *request)
 {
 	struct disk_step step;
 
-	do
+	do {
+		if (disk_is_dropped(disk, request))
+			return;
 		disk_step(disk, request, &step);
-	while (!disk_stepped(disk, request, call(disk, &step)));
+	} while (!disk_stepped(disk, request, call(disk, &step)));
 }
 
 static void *pool_thread(void *ctx)

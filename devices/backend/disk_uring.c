@@ -12,6 +12,7 @@ struct uring {
 	struct io_uring ring;
 	unsigned room; /* requests that may be in the ring: never more than either of its queues holds */
 	unsigned used;
+	uint64_t bytes; /* of their steps */
 };
 
 static bool has_calls(struct io_uring *ring)
@@ -82,12 +83,18 @@ static void uring_kick(struct disk *disk)
 {
 	struct uring *uring = disk->own;
 
-	while (disk->pending.first && uring->used < uring->room) {
-		/* there is one: the queue is as long as `room` at least, and all in it count as used */
-		struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+	while (disk->pending.first && uring->used < uring->room && uring->bytes < BYTES_MAX) {
+		struct disk_request *request = disk_list_take(&disk->pending);
 
-		prepare(disk, disk_list_take(&disk->pending), sqe);
+		if (disk_is_dropped(disk, request)) {
+			disk_list_put(&disk->finished, request);
+			disk_signal(disk);
+			continue;
+		}
+		/* there is an entry: the queue is as long as `room` at least, and all in it count as used */
+		prepare(disk, request, io_uring_get_sqe(&uring->ring));
 		uring->used++;
+		uring->bytes += request->step;
 	}
 	while (io_uring_sq_ready(&uring->ring)) {
 		/*
@@ -115,6 +122,7 @@ static void uring_collect(struct disk *disk)
 
 		io_uring_cqe_seen(&uring->ring, cqe);
 		uring->used--;
+		uring->bytes -= request->step;
 		disk_list_put(disk_stepped(disk, request, result) ? &disk->finished : &disk->pending, request);
 	}
 }

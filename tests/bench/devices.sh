@@ -6,7 +6,9 @@
 # minivmm's block and network devices beside those of QEMU's microvm, which are virtio-mmio too, in one run: fio and
 # iperf3 in guests with the same kernel, initramfs, command line, RAM and CPU, all at hand from the start and measured
 # in turns. minivmm runs with notify=exit, as it does unless told otherwise, and with notify=ioeventfd, as QEMU does.
-# The images are in memory: what is measured is the way to them. Where minivmm is behind, it shows where the time goes.
+# The images are in memory: what is measured is the way to them. Where minivmm is behind, it shows where the time goes:
+# the guest's and the host's share of a request, KVM's exits, and the system calls, which are counted in a round of
+# their own.
 #
 #   --all         where the time goes also where minivmm is ahead
 #   --rounds N    at most that many, default 5; none that would end after 5 minutes
@@ -87,6 +89,10 @@ fi
 if [ $status -ne 0 ]; then
 	cat "$DIR/errors" >&2
 	echo "devices.sh: status $status: see build/bench/devices" >&2
+fi
+read -r _ load _ </proc/loadavg
+if awk -v load="$load" 'BEGIN { exit !(load > 1.5) }'; then
+	echo "this machine had other work, a load of $load: look at the ratios, and at what is behind them" >&2
 fi
 awk -v all=$all -f tests/bench/devices.awk "$DIR/results" | tee "$DIR/table"
 exit $status

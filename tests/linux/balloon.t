@@ -10,7 +10,7 @@ done
 
 MIB=128
 initramfs balloon tests/linux/guest/balloon.sh:/test.sh tests/linux/guest/log.sh:/log.sh
-machine=(--kernel "$KERNEL" --initrd "$DIR/balloon.cpio" --mem $MIB)
+machine=(--kernel "$KERNEL" --initrd "$DIR/balloon.cpio" --mem "$MIB")
 
 # rss CASE: KiB of the host's memory that its minivmm has
 rss() {
@@ -43,7 +43,7 @@ keys() {
 		printf '\001+'
 	done
 	after '64 MiB are wanted' keys
-	falls keys 40
+	falls keys 48
 	note keys inflated
 	printf '\r'
 	after '^seen' keys
@@ -96,11 +96,12 @@ complaints_of() {
 	told "$1" | grep -v 'balloon0: a kick of queue 2 is ignored'
 }
 
+# Of the pages in the balloon some were never touched, and cost the host nothing before.
 healthy keys
 is "$(said keys used | paste -sd ' ')" '90 70' 'the guest uses nearly all, and then more than half'
 more 0 "$(host keys touched)" $((90 << 10)) "the host's memory, once it was used"
 more "$(host keys inflated)" "$(host keys touched)" $((48 << 10)) 'inflated by 64 MiB: the host has them'
-more "$(said keys 'free inflated')" "$(said keys 'free then')" $((60 << 10)) 'inflated: the guest has less'
+more "$(said keys 'free inflated')" "$(said keys free)" $((44 << 10)) 'inflated: the guest has less'
 more "$(host keys inflated)" "$(host keys deflated)" $((32 << 10)) 'deflated: the guest uses them again'
 is "$(count keys balloon0 inflated-pages)" $((64 << 8)) 'inflated: as many pages as wanted'
 is "$(count keys balloon0 deflated-pages)" $((64 << 8)) 'deflated: all of them'
@@ -136,7 +137,8 @@ ok $? "in need: the balloon leaves $free KiB free"
 is "$(said need used)" 50 'in need: the guest gets more than that'
 [ "$(count need balloon0 deflated-pages)" -gt 0 ]
 ok $? "in need: out of the balloon"
-is "$(count need balloon0 inflated-pages)" $((MIB * 3 / 4 << 8)) 'in need: the balloon was full'
+[ "$(count need balloon0 inflated-pages)" -ge $((MIB * 3 / 4 << 8)) ]
+ok $? 'in need: the balloon was full'
 
 run "$MINIVMM" "${machine[@]}" --device balloon --device balloon
 like "$STATUS" '^[12]$' 'a second balloon is refused'

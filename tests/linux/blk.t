@@ -137,7 +137,7 @@ done
 healthy readonly
 is "$(said readonly ro)" 1 'readonly: Linux knows'
 is "$(said readonly 'make a file')" 'Read-only file system' 'readonly: nor mounted otherwise'
-is "$(said readonly write)" 'Operation not permitted' 'readonly: it cannot be written to'
+is "$(said readonly write)" 'not permitted' 'readonly: it cannot be written to'
 is "$(said readonly discard)" 'not supported' 'readonly: nor can anything be discarded'
 is "$(lives readonly)" 1 'readonly: the guest goes on'
 is "$(cat "$DIR/readonly.cmp")" '' 'readonly: the image is as it was'

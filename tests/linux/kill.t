@@ -46,7 +46,8 @@ one() {
 # Another one gets at the image at once, and reads the same: no lock stays, and nothing arrives late.
 again() {
 	cp "$work/disk" "$work/copy"
-	timeout 60 "$MINIVMM" --kernel "$KERNEL" --append quiet --mem 64 --device "blk,path=$work/disk" </dev/null >/dev/null 2>"$work/err"
+	timeout 60 "$MINIVMM" --kernel "$KERNEL" --append quiet --mem 64 --device "blk,path=$work/disk" </dev/null \
+		>/dev/null 2>"$work/err"
 	echo "again: $? $(grep -c 'is in use' "$work/err") $(cmp "$work/disk" "$work/copy" 2>&1)"
 }
 

@@ -64,7 +64,8 @@ boot() {
 # does not silence the drum: it costs its case its time limit, and the test fails.
 SILENCE=40 # seconds
 
-# attempt SECONDS FUNCTION [VARIABLE]...: status 200 where the host stood still
+# attempt SECONDS FUNCTION [VARIABLE]...: status 200 where the host stood still. Its own variables hide the script's of
+# the same name.
 attempt() {
 	local seconds=$1 function=$2 pid beat last='' silent=0 rc=0
 	shift 2

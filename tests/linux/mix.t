@@ -102,7 +102,7 @@ rounds=$(said mix rounds | sed -n 's/^network //p')
 is "$(grep -cFx "$(md5sum <"$DIR/data")" "$DIR/peer")" "$rounds" 'net: the host got each of them whole'
 is "$(grep -v 'ready\|port' "$DIR/peer" | sort | uniq | wc -l)" 1 'net: and nothing else'
 if [ -n "$port" ]; then
-	is "$(sed -n 's/^port: //p' "$DIR/peer")" "$(said mix 'port sent')" 'console: all that went to the port was read on the host'
+	is "$(sed -n 's/^port: //p' "$DIR/peer")" "$(said mix 'port sent')" 'console: all that went to the port came out'
 	is "$(count mix console0 dropped-bytes)" 0 'console: no byte was dropped'
 fi
 inflated=$(count mix balloon0 inflated-pages) deflated=$(count mix balloon0 deflated-pages)
@@ -114,7 +114,8 @@ console mix >"$DIR/mix.txt"
 sent=$(said mix sent)
 [ "${sent:-0}" -gt $((duration * 2)) ]
 ok $? "test: $sent numbers went"
-[ "$(sed -n 's/^virtio-test: get virtio num: \([0-9]*\)$/\1/p' "$DIR/mix.txt" | paste -sd ' ')" = "$(counting 1 "${sent:-0}")" ]
+got=$(sed -n 's/^virtio-test: get virtio num: \([0-9]*\)$/\1/p' "$DIR/mix.txt" | paste -sd ' ')
+[ "$got" = "$(counting 1 "${sent:-0}")" ]
 ok $? 'test: the host printed each, once and in order'
 is "$(said mix acked)" "$sent" 'test: each came back'
 done_testing

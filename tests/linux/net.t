@@ -100,7 +100,9 @@ whole() {
 	like "$(said "$1" data)" '^[0-9a-f]{32}  -$' "$1: the guest has data"
 	is "$(grep -v ready "$DIR/$1.peer" | sort -u)" "$(said "$1" data)" "$1: as many from it"
 	is "$(said "$1" rx_errors) $(said "$1" tx_errors)" '0 0' "$1: the guest counts no errors"
-	[ "$(count "$1" net0 tx-bytes)" -gt "$(stat -c %s "$2")" ] && [ "$(count "$1" net0 rx-bytes)" -gt "$(stat -c %s "$2")" ]
+	local bytes
+	bytes=$(stat -c %s "$2")
+	[ "$(count "$1" net0 tx-bytes)" -gt "$bytes" ] && [ "$(count "$1" net0 rx-bytes)" -gt "$bytes" ]
 	ok $? "$1: minivmm counts them"
 }
 

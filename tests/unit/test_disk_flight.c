@@ -140,6 +140,41 @@ static void a_drain_leaves_nothing(void **state)
 	assert_int_equal(ask_range(bench->disk, DISK_FLUSH, 0, 0, false), 0);
 }
 
+/* What one group asked for, more than can be under way at once, comes to an end early; the other group's does not. */
+static void a_group_is_dropped(void **state)
+{
+	struct bench *bench = bench_of(state);
+	struct asked *asked = calloc(128, sizeof(*asked));
+	struct iovec all = { bench->bytes, IMAGE_SIZE }, few = { bench->more, 4096 };
+	unsigned cancelled = 0;
+
+	for (unsigned i = 0; i < 128; i++) {
+		bool stays = i % 8 == 7;
+
+		asked[i].request = (struct disk_request){ .op = DISK_READ,
+							  .group = stays ? 0 : DISK_GROUPS - 1,
+							  .len = stays ? few.iov_len : all.iov_len,
+							  .iov = stays ? &few : &all,
+							  .n_iov = 1,
+							  .done = asked_done };
+		disk_submit(bench->disk, &asked[i].request);
+	}
+	disk_kick(bench->disk);
+	disk_drop(bench->disk, 1u << (DISK_GROUPS - 1));
+	for (unsigned i = 0; i < 128; i++) {
+		assert_int_equal(i % 8 == 7 ? 1 : asked[i].n_done, 1);
+		cancelled += asked[i].err == -ECANCELED;
+	}
+	assert_true(cancelled > 100); /* of 112: those that had not begun, and what was left of others */
+	disk_drain(bench->disk);
+	for (unsigned i = 7; i < 128; i += 8)
+		assert_true(asked[i].n_done == 1 && asked[i].err == 0);
+	/* and it may ask again */
+	asked[0].n_done = 0;
+	assert_int_equal(ask(bench->disk, &asked[0]), 0);
+	free(asked);
+}
+
 /* Open descriptors, or threads other than the kernel's for io_uring, which go when it pleases. */
 static unsigned count(const char *kind)
 {
@@ -326,6 +361,7 @@ int main(void)
 		ON_BOTH(a_batch_of_many_through_little_depth),
 		ON_BOTH(as_many_at_once_as_the_depth),
 		ON_BOTH(a_drain_leaves_nothing),
+		ON_BOTH(a_group_is_dropped),
 		ON_BOTH(a_close_waits_and_leaves_nothing),
 		ON_BOTH(done_may_submit),
 		ON_BOTH(many_threads_submit_and_end),

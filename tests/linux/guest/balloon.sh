@@ -20,7 +20,6 @@ keys() {
 	# All that there is, so that each page has been touched.
 	use 90
 	rm /big/file
-	free 'free then'
 	echo 'touched'
 	read -r _
 	free 'free inflated'

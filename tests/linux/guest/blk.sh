@@ -23,7 +23,8 @@ try() {
 	if "$@" >/tmp/out 2>&1; then
 		echo "$name: done"
 	else
-		echo "$name: $(grep -o 'No space left.*\|Input/output error\|Read-only file system\|Operation not permitted\|not supported' /tmp/out | head -n 1)"
+		echo "$name: $(grep -oE 'No space left|(Input/output|I/O) error|Read-only file system|not permitted|not supported' \
+			/tmp/out | head -n 1)"
 	fi
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * blocks write DISK        writes numbered blocks from the disk's start, O_DIRECT, some at a time; after each fsync() it
- *                          says "synced N": blocks 0 to N are on the medium. At the end of the disk it waits.
- * blocks check FILE LAST   whether blocks 0 to LAST are in it as they were written; says the first that is not
+ * blocks write DISK: writes numbered blocks from the disk's start, O_DIRECT, some at a time; after each fsync() it says
+ * "synced N": blocks 0 to N are on the medium. At the end of the disk it waits.
+ *
+ * blocks check FILE LAST: whether blocks 0 to LAST are in it as they were written; says the first that is not.
  *
  * The same program in the guest and on the host, static, since the guest has no libraries.
  */
@@ -14,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WORDS    512 /* of 8 bytes in a block */
-#define AT_ONCE  8   /* blocks between two fsync(), at most */
+#define WORDS   512 /* of 8 bytes in a block */
+#define AT_ONCE 8   /* blocks between two fsync(), at most */
 
 static _Alignas(4096) uint64_t blocks[AT_ONCE][WORDS];
 
@@ -81,8 +82,8 @@ static int check(const char *path, uint64_t last)
 	for (uint64_t i = 0; i <= last; i++) {
 		fill(wanted, i);
 		if (fread(got, sizeof(got), 1, file) != 1 || memcmp(got, wanted, sizeof(got)) != 0) {
-			printf("block %" PRIu64 " of %" PRIu64 " is not what was written: it begins with %" PRIu64 "\n", i,
-			       last + 1, got[0]);
+			printf("block %" PRIu64 " of %" PRIu64 " is not what was written: it begins with %" PRIu64 "\n",
+			       i, last + 1, got[0]);
 			return 1;
 		}
 	}

@@ -2,7 +2,7 @@
 # Runs in the guest: the other end of rng.t. $bytes of /dev/hwrng, and how long they took.
 dmesg -n 1
 . /log.sh
-cd /tmp
+cd /tmp || exit 1
 echo "current: $(cat /sys/class/misc/hw_random/rng_current)"
 read -r before _ </proc/uptime
 dd if=/dev/hwrng of=random bs=4096 count=$((bytes / 4096)) iflag=fullblock 2>/tmp/err || cat /tmp/err
@@ -17,6 +17,6 @@ done >sums
 echo "pieces: $(wc -l <sums) $(sort -u sums | wc -l)"
 echo "values: $(tail -c 16384 random | od -A n -v -t u1 -w1 | sort -u | wc -l)"
 echo "compressed: $(gzip -c random | wc -c)"
-echo "centiseconds: $((${after%.*}${after#*.} - ${before%.*}${before#*.}))"
+echo "$before $after" | awk '{ printf "centiseconds: %d\n", ($2 - $1) * 100 }'
 tell_log
 exit 0
