@@ -22,10 +22,10 @@ note() {
 	echo "$2 $(rss "$1")" >>"$DIR/$1.rss"
 }
 
-# falls CASE MIB: waits until that much less than now, then a while, until it falls no more
+# falls CASE MIB: waits until that much less than was noted last, then until it falls no more
 falls() {
 	local start now last i
-	start=$(rss "$1")
+	start=$(sed -n '$s/.* //p' "$DIR/$1.rss")
 	for ((i = 0; i < 80; i++)); do
 		now=$(rss "$1")
 		[ "${now:-0}" -gt $((start - ($2 << 10))) ] || [ "$now" != "$last" ] || break
