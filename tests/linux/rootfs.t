@@ -22,7 +22,8 @@ session() {
 		echo "t${s}ty: $(tty)"
 		echo "fai${s}led: $(systemctl --failed --no-legend --plain | paste -sd ' ')"
 		echo "ro${s}ot: $(findmnt -n -o SOURCE,FSTYPE / | tr -s ' ')"
-		echo "w${s}rite: $(dd if=/dev/urandom of=/root/x bs=1M count=4 2>/dev/null; sync; md5sum </root/x)"
+		head -c 4M /dev/urandom >/tmp/x; dd if=/tmp/x of=/root/x bs=32K oflag=direct 2>/dev/null
+		echo "w${s}rite: $(md5sum </tmp/x)"
 		echo "l${s}og: $(dmesg | grep -cE 'WARNING|BUG|Oops|[Cc]all [Tt]race|cut here|I/O error|EXT4-fs (error|warning)')"
 		systemctl poweroff
 	END
@@ -39,6 +40,7 @@ one() {
 		--device "blk,path=$work/r.img" --device rng --device net "${args[@]}"
 	e2fsck -fn "$work/r.img" >"$DIR/$case.fsck" 2>&1
 	echo $? >"$DIR/$case.fsck.status"
+	debugfs -R 'cat /root/x' "$work/r.img" 2>/dev/null | md5sum >"$DIR/$case.written"
 }
 
 guests() {
@@ -66,6 +68,7 @@ for case in ttyS0 hvc0; do
 	like "$(said $case root)" '^/dev/(vda|root) ext4$' "$case: its root is the disk"
 	is "$(said $case address), $(said $case route)" '10.0.2.15/24, 10.0.2.2' "$case: the network is up"
 	like "$(said $case write)" '^[0-9a-f]{32}  -$' "$case: the disk can be written to"
+	is "$(cat "$DIR/$case.written")" "$(said $case write)" "$case: and has it afterwards"
 	is "$(said $case log)" 0 "$case: the kernel has no complaint"
 	is "$(cat "$DIR/$case.fsck.status")" 0 "$case: the file system is clean afterwards" || diag "$(cat "$DIR/$case.fsck")"
 done
