@@ -51,7 +51,6 @@ trap cleanup EXIT
 set_up() {
 	cp "$DIR"/{minivmm,minivmm-usernet,bzImage,initramfs.cpio} "$tmp"
 	ip link set lo up
-	[ -e /dev/net/tun ] || insmod "$DIR/tun.ko" 2>/dev/null || :
 	if ! [ -w /dev/net/tun ]; then
 		echo "no /dev/net/tun here: the user network only" >&2
 		taps=

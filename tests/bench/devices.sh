@@ -34,23 +34,6 @@ DIR=$PWD/build/bench/devices
 rm -rf "$DIR"
 mkdir -p "$DIR"
 
-# The emulated host's kernel has taps as a module, which is not among those that it loads by itself.
-tun_module() {
-	local release
-	[ "$(scripts/kvm-mode --quiet)" = box ] || return 0
-	scripts/fetch-kernels host
-	! compgen -G 'build/debian/host/modules/*-tun.ko*' >/dev/null || return 0
-	read -r release <build/debian/host/release
-	if [ ! -e "build/debian/tun-$release.ko" ]; then
-		rm -rf "$DIR/x"
-		mkdir "$DIR/x"
-		(cd "$DIR/x" && apt-get download "linux-image-$release" && dpkg-deb -x ./*.deb .) >/dev/null 2>&1 || :
-		find "$DIR/x" -name tun.ko -exec cp {} "build/debian/tun-$release.ko" \;
-		rm -rf "$DIR/x"
-	fi
-	cp "build/debian/tun-$release.ko" "$DIR/tun.ko" 2>/dev/null || :
-}
-
 # attempt: status 200 where nothing came for long. The emulated host sometimes stands still, all of it or its files.
 attempt() {
 	local pid size last='' silent=$SECONDS rc=0
@@ -73,7 +56,6 @@ attempt() {
 	return $rc
 }
 
-tun_module
 cp minivmm minivmm-usernet build/kernel/bzImage "$DIR"
 scripts/build-initramfs --program fio --program iperf3 --add tests/bench/devices-guest.sh:/test.sh \
 	-o "$DIR/initramfs.cpio"
