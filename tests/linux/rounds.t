@@ -45,6 +45,9 @@ ok $? "--stats: there is a total: $total"
 is "$by_register" "$total" '--stats: the rows by register sum up to it'
 is "$by_reason" "$total" '--stats: the rows by reason sum up to it'
 is "$(exits rounds 'mmio write' test0 QueueNotify)" "$n" '--stats: one QueueNotify a number'
-like "$(tail -n 1 "$DIR/rounds.err")" "^notify=ioeventfd would save $n exits, " '--stats: an ioeventfd would save them'
-is "$(sed '/^ *[0-9]/d; /^ *exits /d; /^$/d; $d' "$DIR/rounds.err")" '' 'nothing but the tables on standard error'
+like "$(tail -n 2 "$DIR/rounds.err" | head -n 1)" "^notify=ioeventfd would save $n exits, " \
+	'--stats: an ioeventfd would save them'
+like "$(tail -n 1 "$DIR/rounds.err")" "^test0: [0-9]+ ticks, $n numbers\$" '--stats: what the device counted'
+is "$(sed '/^ *[0-9]/d; /^ *exits /d; /^$/d' "$DIR/rounds.err" | head -n -2)" '' \
+	'nothing but the tables on standard error'
 done_testing
