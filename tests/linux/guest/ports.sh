@@ -9,7 +9,10 @@ done
 
 # serve CLIENT: the echo of one; without a client a read ends at once
 serve() {
-	exec 3<>/dev/vport0p2
+	# the name is there before the driver knows the port by it: then there is "no such device"
+	until [ -c /dev/vport0p2 ] && command exec 3<>/dev/vport0p2; do
+		usleep 20000
+	done 2>/dev/null
 	until read -r line <&3 && [ -n "$line" ]; do
 		usleep 20000
 	done
@@ -25,8 +28,5 @@ serve second
 device=$(basename $drivers/virtio*)
 echo "$device" >$drivers/unbind
 echo "$device" >$drivers/bind
-while [ ! -e /dev/vport0p2 ]; do
-	usleep 20000
-done
 serve third
 dmesg | grep -iE 'virtio_console|vport' | sed 's/^/dmesg: /'
