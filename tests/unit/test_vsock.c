@@ -197,7 +197,7 @@ static void greetings(void **state)
 	host_expect(flow.fd, line);
 	for (unsigned done = 0; done < 5; done += peer->in.n) {
 		flow_expect(&flow, RW);
-		assert_memory_equal(peer->in.data, &"hello"[done], peer->in.n);
+		assert_memory_equal(peer->in.data, &"hello"[done], peer -> in.n);
 	}
 	close(flow.fd);
 }
