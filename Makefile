@@ -13,11 +13,13 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef 
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE -DMINIVMM_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(WARN) -pthread -fno-common $(CFLAGS)
 
-SRCS := $(wildcard vmm/*.c vmm/trace/*.c vmm/arch/x86/*.c devices/*.c devices/virtio/*.c devices/backend/*.c dtb/*.c)
+SRCS := $(wildcard vmm/*.c vmm/sandbox/*.c vmm/trace/*.c vmm/arch/x86/*.c devices/*.c devices/virtio/*.c devices/backend/*.c dtb/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 # The user network, which minivmm starts; libslirp is a shared library only. What it shares with minivmm is in vmm/.
 USERNET_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard devices/backend/usernet/*.c) vmm/log.c vmm/number.c)
 
+# liburing.a: the shared one of Debian 12 lacks io_uring_register_restrictions().
+LIBS := -lfdt -l:liburing.a -lseccomp
 PROGRAMS := minivmm minivmm-usernet
 
 all: $(PROGRAMS)
@@ -35,9 +37,9 @@ run: | setup
 
 # Everything that has to hold, from nothing. The directories are those of the tests themselves.
 test: | setup
-	@$(MAKE) --no-print-directory $(PROGRAMS) guest unit-tests payloads count-programs
+	@$(MAKE) --no-print-directory $(PROGRAMS) guest unit-tests payloads count-programs $(BUILD)/tests/sandbox/inject
 	@$(MAKE) --no-print-directory check-asan
-	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/cli tests/payload tests/linux
+	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/cli tests/payload tests/sandbox tests/linux
 
 setup:
 	@scripts/setup
@@ -50,12 +52,19 @@ guest: | $(BUILD)/probe.elf
 # Static: it starts in a fraction of the time, and runs in any root file system.
 minivmm: $(OBJS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) -static $(LDFLAGS) -o $@ $^ -lfdt -luring
+	$(Q)$(CC) $(CFLAGS_ALL) -static $(LDFLAGS) -o $@ $^ $(LIBS)
 
 minivmm-usernet: $(USERNET_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lslirp
 
+# The names of system calls, from the kernel's own header.
+$(BUILD)/obj/vmm/sandbox/syscall_names.inc: Makefile
+	@mkdir -p $(@D)
+	$(Q)echo '#include <asm/unistd.h>' | $(CC) -E -dM - | sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p' >$@
+
+$(BUILD)/obj/vmm/sandbox/rules.o: CPPFLAGS_ALL += -I$(BUILD)/obj/vmm/sandbox
+$(BUILD)/obj/vmm/sandbox/rules.o: $(BUILD)/obj/vmm/sandbox/syscall_names.inc
 $(BUILD)/obj/%.o: %.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -70,7 +79,7 @@ UNIT_TESTS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
 $(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -luring -lcmocka -ljansson
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka -ljansson
 
 # The user network under test is the real program, the ordinary build's also where sanitizers are on.
 unit-tests: $(UNIT_TESTS) $(if $(findstring /asan-,$(BUILD)),,minivmm-usernet)
@@ -81,6 +90,16 @@ check-unit: unit-tests
 # The same under the address and undefined-behaviour sanitizers; CC=clang works too.
 check-asan: minivmm-usernet
 	$(MAKE) BUILD=$(BUILD)/asan-$(notdir $(CC)) CC=$(CC) CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' check-unit
+
+# --- what a thread that was taken over can do ---------------------------------------------------------------------------
+
+$(BUILD)/tests/sandbox/%: tests/sandbox/%.c Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE $(CFLAGS_ALL) -o $@ $<
+
+check-sandbox: $(PROGRAMS) payloads $(BUILD)/tests/sandbox/inject
+	prove tests/sandbox
 
 # --- payload tests: bare-metal guests on the direct /dev/kvm ---------------------------------------------------------
 
@@ -136,7 +155,7 @@ UNTRACED := $(BUILD)/untraced
 $(BENCH)/notify: $(BUILD)/obj/tests/bench/notify.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -luring -lcmocka -ljansson
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka -ljansson
 
 count-programs: $(BENCH)/notify
 	@$(MAKE) --no-print-directory BUILD=$(UNTRACED) CPPFLAGS=-DTRACE_NONE $(UNTRACED)/tests/bench/notify
@@ -180,6 +199,7 @@ help:
 	@echo 'make test          all tests'
 	@echo 'make check-unit    unit tests (no KVM);  check-asan  the same under sanitizers'
 	@echo 'make check-cli     command line;  check-payload  bare-metal guests;  check-linux  Linux guests'
+	@echo 'make check-sandbox what a thread that was taken over can do'
 	@echo 'make test-long     the slow campaigns'
 	@echo 'make bench         figures of this machine, as ratios; alone: make count-notify  the instructions of an exit,'
 	@echo '                   make bench-devices  disk and network beside QEMU'
@@ -191,4 +211,4 @@ help:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/untraced $(BUILD)/tests $(PROGRAMS)
 
-.PHONY: all run test docs setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload bench bench-devices test-long count-programs count-notify format lint clean
+.PHONY: check-sandbox all run test docs setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload bench bench-devices test-long count-programs count-notify format lint clean

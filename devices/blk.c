@@ -186,7 +186,12 @@ static void blk_describe(struct virtio_dev *dev)
 static int blk_create(struct virtio_dev *dev)
 {
 	struct blk *blk = virtio_priv(dev);
-	struct disk_settings settings = { "--device blk", blk->path, blk->readonly, blk->engine, BLK_DEPTH };
+	struct disk_settings settings = { .who = "--device blk",
+					  .path = blk->path,
+					  .readonly = blk->readonly,
+					  .threads = blk->engine,
+					  .sandbox = virtio_sandbox(dev),
+					  .depth = BLK_DEPTH };
 	int err = -EINVAL;
 
 	if (strlen(blk->serial) > VIRTIO_BLK_ID_BYTES)

@@ -168,6 +168,7 @@ static int net_create(struct virtio_dev *dev)
 		err = link_open(&net->wire.link, "--device net", &settings);
 	if (err)
 		return err;
+	link_allow(&net->wire.link, virtio_sandbox(dev));
 	net->wire.on_gone = net_gone;
 	net->pairs = calloc(net->wire.link.n_fds, sizeof(*net->pairs));
 	for (unsigned i = 0; net->pairs && i < net->wire.link.n_fds && !err; i++)

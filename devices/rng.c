@@ -98,6 +98,14 @@ static void rng_serve(struct virtio_dev *dev)
 	}
 }
 
+static int rng_create(struct virtio_dev *dev)
+{
+	static const struct call_rule calls[] = { CALL(getrandom, BY_DEVICE), CALLS_END };
+
+	virtio_allow(dev, calls);
+	return 0;
+}
+
 static void rng_kick(struct virtio_dev *dev, unsigned q)
 {
 	(void)q;
@@ -131,6 +139,7 @@ static const struct virtio_class rng_class = {
 	.options = rng_options,
 	.counters = rng_counters,
 	.state = rng_state,
+	.create = rng_create,
 	.kick = rng_kick,
 };
 VIRTIO_DEVICE(rng_class);

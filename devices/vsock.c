@@ -86,6 +86,10 @@ static int vsock_create(struct virtio_dev *dev)
 	if (err)
 		return err;
 	virtio_offer(dev, FEATURE(VSOCK_F_STREAM));
+	virtio_allow(dev, vsock_unix_calls);
+	err = virtio_allow_remove(dev, vsock->path);
+	if (err)
+		return err;
 	return virtio_watch(dev, vsock_unix_fd(vsock->rings.unix_), EPOLLIN, on_sockets, vsock->rings.unix_, NULL);
 }
 
@@ -117,6 +121,7 @@ static const struct state_desc vsock_state[] = {
 
 static const struct virtio_class vsock_class = {
 	.name = "vsock",
+	.on_loop = true,
 	.help = "stream sockets between guest and host",
 	.id = VIRTIO_ID_VSOCK,
 	.n_queues = VSOCK_QUEUES,
@@ -130,7 +135,6 @@ static const struct virtio_class vsock_class = {
 	.kick = vsock_kick,
 	.reset = vsock_reset,
 	.queue_reset = vsock_queue_reset,
-	.ready = vsock_carry,
 	.destroy = vsock_destroy,
 };
 VIRTIO_DEVICE(vsock_class);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,21 @@
 
 #include "vmm/clock.h"
 #include "vmm/log.h"
+#include "vmm/sandbox/sandbox.h"
+#include "vmm/wait.h"
+
+const struct call_rule file_replace_calls[] = {
+	CALL(newfstatat, BY_MAIN),
+	CALL(access, BY_MAIN),
+	CALL(readlink, BY_MAIN),
+	CALL(umask, BY_MAIN),
+	CALL(getrandom, BY_MAIN), /* for a name */
+	CALL(openat, BY_MAIN),
+	CALL(fchmod, BY_MAIN),
+	CALL(rename, BY_MAIN),
+	CALL(unlink, BY_MAIN),
+	CALLS_END,
+};
 
 #define WRITE_NS 1000000000u /* how long what is no plain file may take, while a machine runs */
 
@@ -84,9 +98,7 @@ int file_read(const struct file *file, uint64_t offset, void *to, uint64_t len)
 static int write_all(int fd, const uint8_t *bytes, size_t len, uint64_t deadline)
 {
 	while (len) {
-		struct pollfd out = { .fd = fd, .events = POLLOUT };
-
-		if (poll(&out, 1, deadline ? clock_ms_until(deadline) : -1) == 0)
+		if (fd_wait(fd, POLLOUT, deadline ? clock_ms_until(deadline) : -1) == 0)
 			return -ETIMEDOUT;
 		/* so much fits, and a write that is no longer does not block, where poll() says that there is room */
 		ssize_t n = write(fd, bytes, len < PIPE_BUF ? len : PIPE_BUF);
@@ -217,6 +229,15 @@ int file_dump(const char *option, const char *path, const void *bytes, size_t le
 
 	if (err)
 		log_error("%s %s: %s", option, path, strerror(-err));
+	return err;
+}
+
+int file_allow_replace(const char *path, struct sandbox *sandbox)
+{
+	char *real = replaceable(path);
+	int err = sandbox_allow_path(sandbox, real ? real : path, real ? PATH_REPLACE : PATH_WRITE);
+
+	free(real);
 	return err;
 }
 

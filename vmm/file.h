@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/sandbox/calls.h"
+
+struct sandbox;
+
 struct file {
 	const char *option; /* "--kernel": what the user wrote it after */
 	const char *path;   /* borrowed */
@@ -33,6 +37,9 @@ int file_replace(const char *path, const void *bytes, size_t len);
 /* The same for a file that an option is to write before there is a machine, "-" being standard output; with a message,
  * and however long it takes. */
 int file_dump(const char *option, const char *path, const void *bytes, size_t len);
+/* The system calls of file_replace(), for the main thread; and has the sandbox allow it for this file. 0 or -errno. */
+extern const struct call_rule file_replace_calls[];
+int file_allow_replace(const char *path, struct sandbox *sandbox);
 /* Whether file_replace() would work, as far as can be told without doing it. 0 or -errno, without a message. */
 int file_can_replace(const char *path);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "vmm/log.h"
 
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "vmm/clock.h"
+#include "vmm/wait.h"
 
 #define ERROR_WAIT_MS 1000
 
@@ -18,7 +18,6 @@
  */
 static void log_line(int wait_ms, const char *prefix, const char *fmt, va_list args)
 {
-	struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char line[1024];
 	int used = snprintf(line, sizeof(line), "minivmm: %s%s", prefix, *prefix ? ": " : "");
 	int more = vsnprintf(line + used, sizeof(line) - (size_t)used, fmt, args);
@@ -30,7 +29,7 @@ static void log_line(int wait_ms, const char *prefix, const char *fmt, va_list a
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = '?';
 	line[len++] = '\n';
-	if (poll(&err, 1, wait_ms) <= 0)
+	if (fd_wait(STDERR_FILENO, POLLOUT, wait_ms) <= 0)
 		return;
 	ssize_t ignored = write(STDERR_FILENO, line, len);
 	(void)ignored; /* where standard error is gone, nobody is left to tell */
@@ -51,12 +50,12 @@ void log_block(int wait_ms, const char *prefix, const char *lines, size_t len)
 	const char *end = lines + len;
 
 	while (lines < end) {
-		struct pollfd err = { .fd = STDERR_FILENO, .events = POLLOUT };
 		const char *newline = memchr(lines, '\n', (size_t)(end - lines));
 		const char *next = newline ? newline + 1 : end;
 		struct iovec line[] = { { (void *)prefix, strlen(prefix) }, { (void *)lines, (size_t)(next - lines) } };
 
-		if (poll(&err, 1, clock_ms_until(deadline)) <= 0 || writev(STDERR_FILENO, line, 2) < 0)
+		if (fd_wait(STDERR_FILENO, POLLOUT, clock_ms_until(deadline)) <= 0 ||
+		    writev(STDERR_FILENO, line, 2) < 0)
 			return;
 		lines = next;
 	}

@@ -26,7 +26,8 @@ struct loop_source {
 		loop_signal_fn *on_signal;
 	};
 	void *ctx;
-	int dead; /* deleted while events of this round may still name it; freed after the round */
+	int dead; /* deleted: events of this round may still name it, and the loop's thread frees nothing
+		     (sandbox/rules.c) */
 };
 
 struct loop {
@@ -186,20 +187,6 @@ void loop_del(struct loop_source *source)
 	source->dead = 1;
 }
 
-static void free_dead(struct loop *loop)
-{
-	for (struct loop_source **link = &loop->sources; *link;) {
-		struct loop_source *source = *link;
-
-		if (source->dead) {
-			*link = source->next;
-			source_free(source);
-		} else {
-			link = &source->next;
-		}
-	}
-}
-
 static void source_call(struct loop_source *source, uint32_t events)
 {
 	struct signalfd_siginfo info;
@@ -234,7 +221,6 @@ int loop_run(struct loop *loop)
 			if (source && !source->dead)
 				source_call(source, events[i].events);
 		}
-		free_dead(loop);
 	}
 	return 0;
 }

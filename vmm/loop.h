@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The main thread's event loop: file descriptors, timers and signals, each with a function that is called there. */
+/* An event loop: file descriptors, timers and signals, each with a function that is called there. */
 #ifndef MINIVMM_LOOP_H
 #define MINIVMM_LOOP_H
 
@@ -32,7 +32,8 @@ int loop_add_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *ctx,
 void loop_set_events(struct loop_source *source, uint32_t events);
 /* Nanoseconds to the first expiration (0 disarms) and between the later ones (0: one shot). Any thread. */
 void loop_set_timer(struct loop_source *source, uint64_t first_ns, uint64_t period_ns);
-/* Not called again once this returned. On the loop's thread, or while the loop does not run. NULL is ignored. */
+/* Not called again once this returned; its memory, and a timer's descriptor, go with the loop. On the loop's thread, or
+ * while the loop does not run. NULL is ignored. */
 void loop_del(struct loop_source *source);
 
 /* Calls the sources' functions until loop_stop(). 0 or -errno. */

@@ -45,21 +45,31 @@ static int build(struct vm *vm)
 	return err;
 }
 
-/* Who answers at which address, as the command line says. */
-static int dump_map(const struct vm *vm)
+static void print_map(const struct vm *vm, FILE *out)
 {
-	char *map = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&map, &len);
-
-	if (!out)
-		return -ENOMEM;
 	bus_print(&vm->mmio, out);
 	bus_print(&vm->pio, out);
-	int err = fclose(out) == 0 ? file_dump("--dump-map", vm->config->dump_map, map, len) : -ENOMEM;
+}
 
-	free(map);
-	return err;
+static void print_sandbox(const struct vm *vm, FILE *out)
+{
+	sandbox_print(vm->sandbox, out);
+}
+
+/* What the command line makes of the machine. An exit status. */
+static int dump(const struct vm *vm, const char *option, const char *path, void (*print)(const struct vm *, FILE *))
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return VM_END_ERROR;
+	print(vm, out);
+	int err = fclose(out) == 0 ? file_dump(option, path, text, len) : -ENOMEM;
+
+	free(text);
+	return err ? VM_END_ERROR : VM_END_OK;
 }
 
 static int run(const struct vm_config *config)
@@ -72,7 +82,9 @@ static int run(const struct vm_config *config)
 	if (devices_create(vm) < 0) {
 		status = VM_END_USAGE; /* they are what the command line says */
 	} else if (config->dump_map) {
-		status = dump_map(vm) < 0 ? VM_END_ERROR : VM_END_OK;
+		status = dump(vm, "--dump-map", config->dump_map, print_map);
+	} else if (config->dump_sandbox) {
+		status = dump(vm, "--dump-sandbox", config->dump_sandbox, print_sandbox);
 	} else if (build(vm) == 0) {
 		if (config->dump_dtb)
 			status = VM_END_OK;
@@ -110,7 +122,8 @@ int main(int argc, char **argv)
 		status = VM_END_OK;
 		goto out;
 	}
-	if (!options.config.kernel && !options.config.dump_dtb && !options.config.dump_map) {
+	if (!options.config.kernel && !options.config.dump_dtb && !options.config.dump_map &&
+	    !options.config.dump_sandbox) {
 		log_error(
 			"no kernel: name one with --kernel FILE; \"make run\" builds and boots one, --help lists the options");
 		goto out;
@@ -123,7 +136,8 @@ int main(int argc, char **argv)
 		log_error("--trace-data: of which trace? give --trace FILE too");
 		goto out;
 	}
-	if (options.config.initrd && !options.config.kernel && !options.config.dump_map) {
+	if (options.config.initrd && !options.config.kernel && !options.config.dump_map &&
+	    !options.config.dump_sandbox) {
 		log_error("--initrd %s: belongs to a kernel; name one with --kernel FILE", options.config.initrd);
 		goto out;
 	}

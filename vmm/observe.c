@@ -13,6 +13,7 @@
 #include "vmm/file.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/trace/file.h"
 #include "vmm/trace/recorder.h"
 #include "vmm/trace/stats_show.h"
@@ -28,8 +29,10 @@ struct observer {
 	struct stats_series *series; /* for the JSON */
 	bool json_failed;            /* said once */
 	struct loop_source *interval, *sampler;
-	int failure_fd; /* eventfd: a device failed */
-	struct loop_source *failure;
+	struct loop *loop; /* the main thread's: what is shown holds up no device */
+	int wish_fd;       /* eventfd: something is to be shown */
+	struct loop_source *wish;
+	atomic_bool counts_wanted, recorder_wanted;
 	_Atomic(const char *) failed[VM_DEVICES_MAX]; /* names, in order of failing; each once */
 	unsigned shown;                               /* how many of them */
 };
@@ -97,14 +100,6 @@ static void show_counts(struct observer *observer, uint64_t exits)
 	stats_destroy(sum);
 }
 
-void observe_now(struct observer *observer)
-{
-	if (observer->vm->vcpus[0].stats)
-		show_counts(observer, 0);
-	else
-		log_error("exits are not counted; start minivmm with --stats");
-}
-
 static void on_interval(void *ctx, uint64_t expirations)
 {
 	(void)expirations;
@@ -136,14 +131,14 @@ static int start_counts(struct observer *observer)
 			return -ENOMEM;
 	}
 	if (config->stats_interval_ns) {
-		err = loop_add_timer(vm->loop, on_interval, observer, &observer->interval);
+		err = loop_add_timer(observer->loop, on_interval, observer, &observer->interval);
 		if (!err)
 			loop_set_timer(observer->interval, config->stats_interval_ns, config->stats_interval_ns);
 	}
 	if (err || !config->stats_file)
 		return err;
 	observer->series = calloc(1, sizeof(*observer->series));
-	err = observer->series ? loop_add_timer(vm->loop, on_sample, observer, &observer->sampler) : -ENOMEM;
+	err = observer->series ? loop_add_timer(observer->loop, on_sample, observer, &observer->sampler) : -ENOMEM;
 	if (err)
 		return err;
 	loop_set_timer(observer->sampler, SERIES_FIRST, SERIES_FIRST);
@@ -172,22 +167,35 @@ static void show_recorder(const struct vm *vm, const char *name, const char *why
 	text_free(&out);
 }
 
+/* --- wishes, of any thread ---------------------------------------------------------------------------------------- */
+
+static void wish(struct observer *observer)
+{
+	uint64_t one = 1;
+	ssize_t ignored = write(observer->wish_fd, &one, sizeof(one));
+
+	(void)ignored;
+}
+
+void observe_now(struct observer *observer)
+{
+	atomic_store(&observer->counts_wanted, true);
+	wish(observer);
+}
+
 void observe_recorder(struct observer *observer)
 {
-	show_recorder(observer->vm, NULL, NULL, LIVE_MS);
+	atomic_store(&observer->recorder_wanted, true);
+	wish(observer);
 }
 
 void observe_failure(struct observer *observer, const char *name)
 {
-	uint64_t one = 1;
-
 	for (unsigned i = 0; i < VM_DEVICES_MAX; i++) {
 		const char *empty = NULL;
 
 		if (atomic_compare_exchange_strong(&observer->failed[i], &empty, name)) {
-			ssize_t ignored = write(observer->failure_fd, &one, sizeof(one));
-
-			(void)ignored;
+			wish(observer);
 			return;
 		}
 		if (empty == name)
@@ -195,14 +203,22 @@ void observe_failure(struct observer *observer, const char *name)
 	}
 }
 
-static void on_failure(void *ctx, uint32_t events)
+static void on_wish(void *ctx, uint32_t events)
 {
 	struct observer *observer = ctx;
 	uint64_t count;
 
 	(void)events;
-	if (read(observer->failure_fd, &count, sizeof(count)) < 0)
+	if (read(observer->wish_fd, &count, sizeof(count)) < 0)
 		return;
+	if (atomic_exchange(&observer->counts_wanted, false)) {
+		if (observer->vm->vcpus[0].stats)
+			show_counts(observer, 0);
+		else
+			log_error("exits are not counted; start minivmm with --stats");
+	}
+	if (atomic_exchange(&observer->recorder_wanted, false))
+		show_recorder(observer->vm, NULL, NULL, LIVE_MS);
 	while (observer->shown < VM_DEVICES_MAX && atomic_load(&observer->failed[observer->shown]))
 		show_recorder(observer->vm, atomic_load(&observer->failed[observer->shown++]), NULL, LIVE_MS);
 }
@@ -211,21 +227,23 @@ static void on_failure(void *ctx, uint32_t events)
 
 static void observer_free(struct observer *observer)
 {
-	loop_del(observer->interval);
-	loop_del(observer->sampler);
-	loop_del(observer->failure);
-	if (observer->failure_fd >= 0)
-		close(observer->failure_fd);
+	loop_destroy(observer->loop);
+	if (observer->wish_fd >= 0)
+		close(observer->wish_fd);
 	free(observer->series);
 	free(observer);
 }
 
-static int start_recorder(struct observer *observer)
+static int start_loop(struct observer *observer)
 {
-	observer->failure_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (observer->failure_fd < 0)
+	int err = loop_create(&observer->loop);
+
+	if (err)
+		return err;
+	observer->wish_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (observer->wish_fd < 0)
 		return -errno;
-	return loop_add_fd(observer->vm->loop, observer->failure_fd, EPOLLIN, on_failure, observer, &observer->failure);
+	return loop_add_fd(observer->loop, observer->wish_fd, EPOLLIN, on_wish, observer, &observer->wish);
 }
 
 static int start_traces(struct vm *vm)
@@ -244,7 +262,7 @@ static int start_traces(struct vm *vm)
 		spared[n++] = config->stats_file;
 	for (unsigned i = 0; i < config->n_traces && !err; i++) {
 		spared[n] = NULL;
-		err = trace_file_open(&trace->files[i], config->traces[i], spared);
+		err = trace_file_open(&trace->files[i], config->traces[i], spared, vm->sandbox);
 		if (!err)
 			spared[n++] = trace_file_path(trace->files[trace->n_files++]);
 	}
@@ -256,7 +274,7 @@ static int start(struct observer *observer)
 	struct vm *vm = observer->vm;
 	struct trace *trace = &vm->trace;
 	const char *stats_file = vm->config->stats_file;
-	int err = start_recorder(observer);
+	int err = start_loop(observer);
 
 	/* a reader that went away, a file that may not grow: errors of write(2), not our death */
 	signal(SIGPIPE, SIG_IGN);
@@ -271,6 +289,13 @@ static int start(struct observer *observer)
 	if (err) {
 		log_error("--stats=%s: %s", stats_file, strerror(-err));
 		return err;
+	}
+	if (stats_file) {
+		err = file_allow_replace(stats_file, vm->sandbox);
+		if (err) {
+			log_error("--stats=%s: --sandbox cannot allow it: %s", stats_file, strerror(-err));
+			return err;
+		}
 	}
 	err = start_traces(vm);
 	if (err)
@@ -291,7 +316,7 @@ int observe_start(struct observer **out, struct vm *vm)
 		return -ENOMEM;
 	}
 	observer->vm = vm;
-	observer->failure_fd = -1;
+	observer->wish_fd = -1;
 	err = start(observer);
 	if (!err) {
 		*out = observer;
@@ -301,6 +326,22 @@ int observe_start(struct observer **out, struct vm *vm)
 		trace_file_discard(vm->trace.files[--vm->trace.n_files]);
 	observer_free(observer);
 	return err;
+}
+
+void observe_run(struct observer *observer)
+{
+	int err = observer ? loop_run(observer->loop) : 0;
+
+	if (err) {
+		log_error("event loop: %s", strerror(-err));
+		vm_stop(observer->vm, VM_END_ERROR);
+	}
+}
+
+void observe_stop(struct observer *observer)
+{
+	if (observer)
+		loop_stop(observer->loop);
 }
 
 /* What the recorder is shown for, or NULL. */
@@ -325,7 +366,7 @@ void observe_end(struct observer *observer, int status)
 	for (unsigned i = 0; i < vm->config->cpus; i++)
 		exits += vm->vcpus[i].exits;
 	TRACE(&vm->trace, end, NULL, status);
-	on_failure(observer, 0); /* where the loop had no time for it */
+	on_wish(observer, 0); /* what there was no time for */
 	if (accident(status))
 		show_recorder(vm, NULL, accident(status), END_MS);
 	for (unsigned i = 0; i < vm->trace.n_files; i++)

@@ -18,7 +18,13 @@
 #define MEM_MAX     (1024 * 1024 * MIB)
 #define TIME_MIN    1000000ull        /* 1 ms */
 #define TIME_MAX    86400000000000ull /* a day */
-#define MEM_UNIT    4096u             /* KVM maps whole pages */
+/* A sanitizer's runtime makes system calls of its own, whenever it likes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANDBOX_DEFAULT SANDBOX_OFF
+#else
+#define SANDBOX_DEFAULT SANDBOX_ON
+#endif
+#define MEM_UNIT 4096u /* KVM maps whole pages */
 
 #ifndef MINIVMM_VERSION
 #error "the Makefile defines MINIVMM_VERSION"
@@ -44,6 +50,8 @@ enum {
 	KEY_TRACE_DATA,
 	KEY_RECORDER,
 	KEY_TIMEOUT,
+	KEY_SANDBOX,
+	KEY_DUMP_SANDBOX,
 };
 
 static const struct argp_option argp_options[] = {
@@ -60,6 +68,11 @@ static const struct argp_option argp_options[] = {
 	  0 },
 	{ "dump-map", KEY_DUMP_MAP, "FILE", 0, "write who answers at which address and end; needs no KVM", 0 },
 	{ "timeout", KEY_TIMEOUT, "TIME", 0, "end the run after TIME, such as 10s, with status 5", 0 },
+	{ "sandbox", KEY_SANDBOX, "on|log|off", 0,
+	  "what a thread may do once the guest runs: a system call that it has no need of ends minivmm (default on), is only told, or is as good as any (docs/security.md)",
+	  0 },
+	{ "dump-sandbox", KEY_DUMP_SANDBOX, "FILE", 0,
+	  "write the system calls that each thread may make and end; needs no KVM", 0 },
 	{ NULL, 0, NULL, 0, "To see what happens (docs/tracing.md):", 1 },
 	{ "stats", KEY_STATS, "FILE", OPTION_ARG_OPTIONAL,
 	  "count and time the exits by reason, device and register: a table on standard error at the end and on SIGUSR1; with =FILE as JSON there; both may be given",
@@ -117,6 +130,19 @@ static int parse_switch(const char *option, const char *text, bool *off)
 {
 	*off = strcmp(text, "off") == 0;
 	return *off || strcmp(text, "on") == 0 ? 0 : bad(option, text, "on or off");
+}
+
+static int parse_sandbox(const char *text, enum sandbox_mode *mode)
+{
+	static const char *const words[] = { [SANDBOX_OFF] = "off", [SANDBOX_LOG] = "log", [SANDBOX_ON] = "on" };
+
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*mode = (enum sandbox_mode)i;
+			return 0;
+		}
+	}
+	return bad("--sandbox", text, "on, log or off");
 }
 
 static int set_stats(struct vm_config *config, const char *file)
@@ -206,6 +232,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 't': return add_trace(config, arg);
 	case KEY_TRACE_DATA: return parse_number("--trace-data", arg, 0, TRACE_DATA_MAX, &config->trace_data);
 	case KEY_RECORDER: return parse_switch("--recorder", arg, &config->no_recorder);
+	case KEY_SANDBOX: return parse_sandbox(arg, &config->sandbox);
+	case KEY_DUMP_SANDBOX: config->dump_sandbox = arg; return 0;
 	case KEY_TIMEOUT: return parse_time("--timeout", arg, &config->timeout_ns);
 	case ARGP_KEY_ARG:
 		log_error(
@@ -224,7 +252,8 @@ int options_read(struct options *options, int argc, char **argv)
 	*options = (struct options){ .config = { .cpus = 1,
 						 .mem_size = MEM_DEFAULT,
 						 .cmdline = OPTIONS_CMDLINE_BASE,
-						 .trace_data = TRACE_DATA_DEFAULT } };
+						 .trace_data = TRACE_DATA_DEFAULT,
+						 .sandbox = SANDBOX_DEFAULT } };
 	argp_err_exit_status = VM_END_USAGE;
 	if (argc > 0)
 		argv[0] = program; /* messages of getopt begin as ours do */

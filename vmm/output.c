@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,6 +11,7 @@
 
 #include "vmm/log.h"
 #include "vmm/loop.h"
+#include "vmm/wait.h"
 
 #define LINE_WAIT_NS 100000000u /* how long a device's line waits for the console's: a prompt never ends its line */
 #define ROOM_ENOUGH  (OUTPUT_CONSOLE_MAX / 2)
@@ -20,9 +20,7 @@
 
 static bool takes_more(const struct output *out, int wait_ms)
 {
-	struct pollfd poll_out = { .fd = out->fd, .events = POLLOUT };
-
-	return poll(&poll_out, 1, wait_ms) > 0;
+	return fd_wait(out->fd, POLLOUT, wait_ms) > 0;
 }
 
 /* Has the loop call us exactly while there is something to drain, or somebody to be told that there is room. */

@@ -46,7 +46,7 @@ struct terminal {
 static struct termios saved_termios;
 static volatile sig_atomic_t termios_is_saved;
 
-static void restore_termios(void)
+void terminal_restore(void)
 {
 	if (termios_is_saved)
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved_termios);
@@ -55,7 +55,7 @@ static void restore_termios(void)
 
 static void on_fatal_signal(int signo)
 {
-	restore_termios();
+	terminal_restore();
 	raise(signo); /* SA_RESETHAND: this time it kills, with its usual core and status */
 }
 
@@ -286,36 +286,44 @@ void terminal_set_key(struct terminal *t, terminal_key_fn *fn, void *ctx)
 	t->key_ctx = ctx;
 }
 
-static int enter_raw_mode(void)
+static void catch_fatal_signals(void)
 {
-	/* every signal that ends a process and is not taken by the loop */
-	static const int fatal[] = { SIGSEGV, SIGBUS,  SIGILL,    SIGFPE,  SIGABRT, SIGTRAP,   SIGSYS, SIGXCPU,
+	/* every signal that ends a process and is not taken by the loop; SIGSYS is the sandbox's */
+	static const int fatal[] = { SIGSEGV, SIGBUS,  SIGILL,    SIGFPE,  SIGABRT, SIGTRAP,   SIGXCPU,
 				     SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGSTKFLT, SIGPWR };
 	struct sigaction action = { .sa_handler = on_fatal_signal, .sa_flags = (int)SA_RESETHAND };
+
+	for (unsigned i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+		sigaction(fatal[i], &action, NULL);
+}
+
+static int enter_raw_mode(void)
+{
 	struct termios raw;
 
 	if (!termios_is_saved && tcgetattr(STDIN_FILENO, &saved_termios) < 0)
 		return -errno;
 	termios_is_saved = 1;
-	for (unsigned i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
-		sigaction(fatal[i], &action, NULL);
 	raw = saved_termios;
 	cfmakeraw(&raw);
 	raw.c_oflag |= OPOST; /* our own lines end in a plain newline */
 	return tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0 ? -errno : 0;
 }
 
-/* Plain files and /dev/null cannot be polled and never block: an eventfd that is always readable stands for them. */
+/*
+ * Muted, for in_start(). Plain files and /dev/null cannot be polled and never block: an eventfd that is always readable
+ * stands for them.
+ */
 static int watch_input(struct terminal *t)
 {
-	int err = loop_add_fd(t->loop, STDIN_FILENO, EPOLLIN, on_in_ready, t, &t->in_source);
+	int err = loop_add_fd(t->loop, STDIN_FILENO, 0, on_in_ready, t, &t->in_source);
 
 	if (err != -EPERM)
 		return err;
 	t->in_always_fd = eventfd(1, EFD_CLOEXEC);
 	if (t->in_always_fd < 0)
 		return -errno;
-	return loop_add_fd(t->loop, t->in_always_fd, EPOLLIN, on_in_ready, t, &t->in_source);
+	return loop_add_fd(t->loop, t->in_always_fd, 0, on_in_ready, t, &t->in_source);
 }
 
 /* Begins to read, or does so again after the job was in the background or stopped. */
@@ -329,15 +337,17 @@ static int in_start(struct terminal *t)
 		return 0;
 	if (t->in_is_tty)
 		err = enter_raw_mode();
-	if (!err && (t->on_input || t->user) && !t->in_source && !t->in_ended)
-		err = watch_input(t);
+	pthread_mutex_lock(&t->lock);
+	if (!err && t->in_source && !t->in_paused)
+		loop_set_events(t->in_source, EPOLLIN);
+	pthread_mutex_unlock(&t->lock);
 	return err;
 }
 
 void terminal_suspend(struct terminal *t)
 {
 	(void)t;
-	restore_termios();
+	terminal_restore();
 	raise(SIGSTOP);
 }
 
@@ -354,7 +364,12 @@ int terminal_start(struct terminal *t)
 	if (err)
 		goto fail;
 	t->in_is_tty = isatty(STDIN_FILENO);
-	err = in_start(t);
+	if (t->in_is_tty)
+		catch_fatal_signals();
+	if (t->on_input || t->user)
+		err = watch_input(t);
+	if (!err)
+		err = in_start(t);
 	if (!err)
 		return 0;
 fail:
@@ -371,7 +386,7 @@ int terminal_finish(struct terminal *t)
 {
 	int err = output_finish(&t->output);
 
-	restore_termios();
+	terminal_restore();
 	return err;
 }
 

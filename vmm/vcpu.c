@@ -12,6 +12,7 @@
 #include "vmm/arch/arch.h"
 #include "vmm/bus.h"
 #include "vmm/log.h"
+#include "vmm/thread.h"
 #include "vmm/vm.h"
 
 /* Takes a vCPU's thread out of KVM_RUN, or out of a system call that it waits in. */
@@ -189,8 +190,9 @@ static void *vcpu_thread(void *arg)
 
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK_SIGNAL);
-	pthread_sigmask(SIG_UNBLOCK, &kick, NULL); /* a parent may have blocked it */
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	trace_cpu = (int)vcpu->index;
+	vm_pass_gate(vcpu->vm);
 	while (!atomic_load(&vcpu->vm->stopping))
 		vcpu_serve(vcpu, ioctl(vcpu->fd, KVM_RUN, 0) == 0 ? 0 : errno);
 	return NULL;
@@ -199,13 +201,15 @@ static void *vcpu_thread(void *arg)
 int vcpu_start(struct vcpu *vcpu)
 {
 	struct sigaction action = { .sa_handler = on_kick };
+	char name[16];
 	int err;
 
 	sigaction(KICK_SIGNAL, &action, NULL);
-	err = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	err = thread_start(&vcpu->thread, vcpu->vm->sandbox, BY_VCPU, name, vcpu_thread, vcpu);
 	if (err) {
-		log_error("cannot start a thread for vCPU %u: %s", vcpu->index, strerror(err));
-		return -err;
+		log_error("cannot start a thread for vCPU %u: %s", vcpu->index, strerror(-err));
+		return err;
 	}
 	vcpu->started = true;
 	return 0;

@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include "vmm/arch/arch.h"
+#include "vmm/file.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
 #include "vmm/observe.h"
 #include "vmm/terminal.h"
+#include "vmm/thread.h"
 #include "vmm/vcpu.h"
 
 #define PAGE 4096u
@@ -26,6 +28,7 @@ void vm_stop(struct vm *vm, int status)
 	if (atomic_compare_exchange_strong(&vm->stopping, &running, 1)) {
 		atomic_store(&vm->status, status);
 		loop_stop(vm->loop);
+		observe_stop(vm->observer);
 	}
 }
 
@@ -97,6 +100,12 @@ int vm_create(struct vm **out, const struct vm_config *config)
 	trace_init(&vm->trace, !config->no_recorder);
 	vm->next_mmio = arch_layout.mmio_start;
 	irqs_init(&vm->irqs);
+	pthread_mutex_init(&vm->gate, NULL);
+	err = sandbox_create(&vm->sandbox, config->sandbox);
+	if (err)
+		goto fail;
+	if (config->stats_file)
+		sandbox_allow(vm->sandbox, file_replace_calls);
 	err = loop_create(&vm->loop);
 	if (!err)
 		err = terminal_create(&vm->terminal, vm->loop);
@@ -270,6 +279,44 @@ static int set_timeout(struct vm *vm)
 	return err;
 }
 
+static void *loop_thread(void *arg)
+{
+	struct vm *vm = arg;
+
+	vm_pass_gate(vm);
+	int err = loop_run(vm->loop);
+
+	if (err) {
+		log_error("event loop: %s", strerror(-err));
+		vm_stop(vm, VM_END_ERROR);
+	}
+	return NULL;
+}
+
+/* The main thread is confined last: what confines it is on all that it starts, too. */
+static int start_threads(struct vm *vm)
+{
+	int err = thread_start(&vm->loop_thread, vm->sandbox, BY_LOOP, "loop", loop_thread, vm);
+
+	vm->loop_started = !err;
+	if (err)
+		log_error("cannot start a thread for the event loop: %s", strerror(-err));
+	for (unsigned i = 0; i < vm->config->cpus && !err; i++)
+		err = vcpu_start(&vm->vcpus[i]);
+	if (!err) {
+		err = sandbox_prepare(vm->sandbox, BY_MAIN);
+		if (err)
+			log_error("--sandbox: %s", strerror(-err));
+	}
+	return err ? err : sandbox_enter(vm->sandbox, BY_MAIN, "main");
+}
+
+void vm_pass_gate(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->gate);
+	pthread_mutex_unlock(&vm->gate);
+}
+
 int vm_run(struct vm *vm)
 {
 	int err = observe_start(&vm->observer, vm);
@@ -280,15 +327,15 @@ int vm_run(struct vm *vm)
 		err = set_timeout(vm);
 	if (!err)
 		err = terminal_start(vm->terminal);
-	for (unsigned i = 0; i < vm->config->cpus && !err; i++)
-		err = vcpu_start(&vm->vcpus[i]);
-	if (!err) {
-		err = loop_run(vm->loop);
-		if (err)
-			log_error("event loop: %s", strerror(-err));
-	}
+	pthread_mutex_lock(&vm->gate);
+	if (!err)
+		err = start_threads(vm);
 	if (err)
 		vm_stop(vm, VM_END_ERROR);
+	pthread_mutex_unlock(&vm->gate);
+	observe_run(vm->observer);
+	if (vm->loop_started)
+		pthread_join(vm->loop_thread, NULL);
 	terminal_stop(vm->terminal);
 	for (unsigned i = 0; i < vm->config->cpus; i++)
 		vcpu_join(&vm->vcpus[i]);
@@ -318,6 +365,8 @@ void vm_destroy(struct vm *vm)
 	irqs_release(&vm->irqs);
 	memory_release(&vm->memory);
 	loop_destroy(vm->loop);
+	sandbox_destroy(vm->sandbox);
+	pthread_mutex_destroy(&vm->gate);
 	free(vm);
 }
 

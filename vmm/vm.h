@@ -8,6 +8,7 @@
 #ifndef MINIVMM_VM_H
 #define MINIVMM_VM_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #include "vmm/bus.h"
 #include "vmm/irq.h"
 #include "vmm/memory.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/trace.h"
 
 #define VM_CPUS_MAX       16
@@ -25,6 +27,7 @@ struct counts;
 struct dtb;
 struct loop;
 struct observer;
+struct sandbox;
 struct terminal;
 struct text;
 struct vcpu;
@@ -43,10 +46,12 @@ struct vm_config {
 	const char *traces[TRACE_FILES_MAX]; /* "FILE[,format=NAME]" */
 	unsigned n_traces, trace_data;       /* bytes of a chain */
 	bool no_recorder;
-	uint64_t timeout_ns;  /* 0: none */
-	const char *dump_map; /* file name, "-", or NULL */
-	const char *dump_dtb; /* file name, "-", or NULL */
-	char **devices;       /* "NAME,key=value,..." each, in the order of the command line */
+	uint64_t timeout_ns; /* 0: none */
+	enum sandbox_mode sandbox;
+	const char *dump_map;     /* file name, "-", or NULL */
+	const char *dump_dtb;     /* file name, "-", or NULL */
+	const char *dump_sandbox; /* file name, "-", or NULL */
+	char **devices;           /* "NAME,key=value,..." each, in the order of the command line */
 	unsigned n_devices;
 };
 
@@ -99,7 +104,11 @@ struct vm {
 	struct memory memory;
 	struct bus mmio, pio;
 	struct irqs irqs;
-	struct loop *loop;
+	struct loop *loop; /* of a thread of its own */
+	pthread_t loop_thread;
+	bool loop_started;
+	pthread_mutex_t gate;    /* held until every thread is confined: no guest runs before */
+	struct sandbox *sandbox; /* or NULL */
 	struct terminal *terminal;
 	struct trace trace;
 	struct observer *observer; /* while vm_run() runs */
@@ -123,6 +132,9 @@ int vm_attach(struct vm *vm);
 int vm_run(struct vm *vm);
 /* Destroys the devices in reverse order, then everything else. NULL is ignored. */
 void vm_destroy(struct vm *vm);
+
+/* Waits until every thread is confined. On a thread that vm_run() starts, first of all. */
+void vm_pass_gate(struct vm *vm);
 
 /* Ends the run with `status`; the first call decides. Any thread. */
 void vm_stop(struct vm *vm, int status);

@@ -57,7 +57,7 @@ static void settle(struct virtio_dev *dev, unsigned p)
 		console_control_tell(dev, &ports->control);
 }
 
-static void serve_all(struct virtio_dev *dev);
+static void on_loop(struct virtio_dev *dev);
 
 /* Moves what can be moved. */
 static void serve(struct virtio_dev *dev, unsigned p)
@@ -71,10 +71,9 @@ static void serve(struct virtio_dev *dev, unsigned p)
 		virtio_terminal_listen(dev, listens);
 	if (listens)
 		stream_receive(dev, stream);
-	if (!stream_send(dev, stream))
-		virtio_timer(dev, 1, 0, serve_all); /* soon, but not before the loop's other work */
-	if (p > 0)
-		settle(dev, p);
+	/* soon, but not before the loop's other work */
+	if (!stream_send(dev, stream) || ports->sockets[p].unsettled)
+		virtio_timer(dev, 1, 0, on_loop);
 }
 
 static void serve_all(struct virtio_dev *dev)
@@ -84,6 +83,16 @@ static void serve_all(struct virtio_dev *dev)
 	console_control_tell(dev, &ports->control);
 	for (unsigned p = 0; p < ports->control.n_ports; p++)
 		serve(dev, p);
+}
+
+/* The loop lets clients in and out: a vCPU must not have those calls. */
+static void on_loop(struct virtio_dev *dev)
+{
+	struct console_ports *ports = virtio_priv(dev);
+
+	for (unsigned p = 1; p < ports->control.n_ports; p++)
+		settle(dev, p);
+	serve_all(dev);
 }
 
 void console_ports_kick(struct virtio_dev *dev, unsigned q)
@@ -112,8 +121,10 @@ static void on_sockets(struct virtio_dev *dev, void *ctx, uint32_t ready)
 	int n = epoll_wait(ports->set_fd, events, EVENTS, 0);
 
 	(void)ready;
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		serve(dev, events[i].data.u32);
+		settle(dev, events[i].data.u32);
+	}
 }
 
 void console_ports_queue_reset(struct virtio_dev *dev, unsigned q)
@@ -143,6 +154,8 @@ static int open_port(struct virtio_dev *dev, unsigned p, const char *spec)
 	struct port *port = &ports->sockets[p];
 	int err = port_open(port, "--device console", spec, ports->set_fd, p);
 
+	if (!err)
+		err = virtio_allow_remove(dev, port_path(port));
 	if (err)
 		return err;
 	for (unsigned other = 1; other < p; other++) {
@@ -185,6 +198,7 @@ int console_ports_open(struct virtio_dev *dev, const struct option_list *sockets
 		err = p ? open_port(dev, p, sockets->items[p - 1]) : 0;
 	}
 	ports->control.n_ports += sockets->n;
+	virtio_allow(dev, port_calls);
 	return err ? err : virtio_watch(dev, ports->set_fd, EPOLLIN, on_sockets, ports, NULL);
 }
 

@@ -2,7 +2,6 @@
 #include "devices/backend/disk.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -10,6 +9,10 @@
 
 #include "devices/backend/disk_engine.h"
 #include "vmm/log.h"
+#include "vmm/sandbox/sandbox.h"
+#include "vmm/wait.h"
+
+static const struct call_rule calls[] = { CALL(read, BY_VCPU), CALLS_END }; /* of the event fd, in a reset */
 
 static int engine_open(struct disk *disk, const struct disk_settings *settings)
 {
@@ -42,6 +45,7 @@ int disk_open(struct disk **disk_out, const struct disk_settings *settings)
 	err = engine_open(disk, settings);
 	if (err)
 		goto idle;
+	sandbox_allow(settings->sandbox, calls);
 	*disk_out = disk;
 	return 0;
 idle:
@@ -178,11 +182,9 @@ void disk_complete(struct disk *disk)
 
 void disk_drain(struct disk *disk)
 {
-	struct pollfd through = { .fd = disk->event_fd, .events = POLLIN };
-
 	disk_kick(disk);
 	while (disk->in_flight) {
-		poll(&through, 1, -1);
+		fd_wait(disk->event_fd, POLLIN, -1);
 		disk_complete(disk);
 	}
 }
@@ -197,12 +199,10 @@ static bool has_any(const struct disk *disk, uint32_t groups)
 
 void disk_drop(struct disk *disk, uint32_t groups)
 {
-	struct pollfd through = { .fd = disk->event_fd, .events = POLLIN };
-
 	disk->dropped |= groups;
 	disk_kick(disk);
 	while (has_any(disk, groups)) {
-		poll(&through, 1, -1);
+		fd_wait(disk->event_fd, POLLIN, -1);
 		disk_complete(disk);
 	}
 	disk->dropped &= ~groups;

@@ -21,13 +21,15 @@
 #define DISK_GROUPS 32u
 
 struct disk; /* one open image */
+struct sandbox;
 
 struct disk_settings {
 	const char *who;  /* begins the messages: "--device blk" */
 	const char *path; /* borrowed until disk_open() returns */
 	bool readonly;
-	bool threads;   /* even where the kernel offers io_uring */
-	unsigned depth; /* requests in flight at once, 1 and up; more than that are taken, and have to queue */
+	bool threads;            /* even where the kernel offers io_uring */
+	unsigned depth;          /* requests in flight at once, 1 and up; more than that are taken, and have to queue */
+	struct sandbox *sandbox; /* what the threads of this may do; or NULL */
 };
 
 enum disk_op {

@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "devices/backend/disk_engine.h"
+#include "vmm/sandbox/sandbox.h"
+#include "vmm/thread.h"
 
 #define THREADS \
 	4u /* enough that a flush holds nothing else up; more gain little, most of it comes from the page cache */
@@ -22,6 +23,10 @@ struct pool {
 
 	pthread_t threads[THREADS];
 	unsigned n_threads;
+};
+
+static const struct call_rule calls[] = {
+	CALL(preadv, BY_DISK), CALL(pwritev, BY_DISK), CALL(fdatasync, BY_DISK), CALL(fallocate, BY_DISK), CALLS_END,
 };
 
 static int64_t call(const struct disk *disk, const struct disk_step *step)
@@ -92,7 +97,6 @@ static int threads_open(struct disk *disk, const struct disk_settings *settings)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
 	unsigned wanted = settings->depth < 1 ? 1 : settings->depth < THREADS ? settings->depth : THREADS;
-	sigset_t all, old;
 	int err = 0;
 
 	if (!pool)
@@ -101,17 +105,16 @@ static int threads_open(struct disk *disk, const struct disk_settings *settings)
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->changed, NULL);
 	disk->own = pool;
-	/* signals are for the main thread; SIGXFSZ at a limit on file sizes is for nobody, the request gets EFBIG */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
+	sandbox_allow(settings->sandbox, calls);
+	/* SIGXFSZ at a limit on file sizes is for nobody: the request gets EFBIG */
 	while (!err && pool->n_threads < wanted) {
-		err = pthread_create(&pool->threads[pool->n_threads], NULL, pool_thread, pool);
+		err = thread_start(&pool->threads[pool->n_threads], settings->sandbox, BY_DISK, "disk", pool_thread,
+				   pool);
 		pool->n_threads += !err;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err)
 		threads_close(disk);
-	return -err;
+	return err;
 }
 
 static void threads_kick(struct disk *disk)

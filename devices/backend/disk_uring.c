@@ -5,8 +5,11 @@
 #include <stdlib.h>
 
 #include "devices/backend/disk_engine.h"
+#include "vmm/sandbox/sandbox.h"
 
 #define ENTRIES_MAX 256u /* more than any disk has under way; the others wait in disk->pending */
+
+static const struct call_rule system_calls[] = { CALL(io_uring_enter, BY_DEVICE | BY_MAIN), CALLS_END };
 
 struct uring {
 	struct io_uring ring;
@@ -15,9 +18,10 @@ struct uring {
 	uint64_t bytes; /* of their steps */
 };
 
+static const int calls[] = { IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE };
+
 static bool has_calls(struct io_uring *ring)
 {
-	static const int calls[] = { IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE };
 	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
 	bool has = probe;
 
@@ -25,6 +29,22 @@ static bool has_calls(struct io_uring *ring)
 		has = io_uring_opcode_supported(probe, calls[i]);
 	io_uring_free_probe(probe);
 	return has;
+}
+
+/* The ring's calls are no system calls: no filter sees them, so the ring itself is told which there are. */
+static int restrict_calls(struct io_uring *ring)
+{
+	struct io_uring_restriction allowed[2 + sizeof(calls) / sizeof(*calls)] = {
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_ASYNC },
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_ENABLE_RINGS },
+	};
+
+	for (unsigned i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		allowed[2 + i] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_SQE_OP,
+								.sqe_op = (uint8_t)calls[i] };
+	int err = io_uring_register_restrictions(ring, allowed, sizeof(allowed) / sizeof(*allowed));
+
+	return err ? err : io_uring_enable_rings(ring);
 }
 
 static int uring_open(struct disk *disk, const struct disk_settings *settings)
@@ -36,12 +56,15 @@ static int uring_open(struct disk *disk, const struct disk_settings *settings)
 	if (!uring)
 		return -ENOMEM;
 	uring->room = depth < ENTRIES_MAX ? depth : ENTRIES_MAX;
-	err = io_uring_queue_init(uring->room, &uring->ring, 0);
+	err = io_uring_queue_init(uring->room, &uring->ring, IORING_SETUP_R_DISABLED);
 	if (err)
 		goto no_ring;
 	err = has_calls(&uring->ring) ? io_uring_register_eventfd(&uring->ring, disk->event_fd) : -ENOSYS;
+	if (!err)
+		err = restrict_calls(&uring->ring);
 	if (err)
 		goto no_use;
+	sandbox_allow(settings->sandbox, system_calls);
 	disk->own = uring;
 	return 0;
 no_use:

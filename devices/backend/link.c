@@ -14,6 +14,7 @@
 
 #include "vmm/clock.h"
 #include "vmm/log.h"
+#include "vmm/sandbox/sandbox.h"
 
 #define HELPER_END_NS  1000000000u
 #define HELPER_POLL_US 1000
@@ -149,6 +150,21 @@ static void end_helper(pid_t helper)
 		while (waitpid(helper, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
+}
+
+void link_allow(const struct link *link, struct sandbox *sandbox)
+{
+	static const struct call_rule frames[] = { CALL(read, BY_DEVICE), CALL(writev, BY_DEVICE), CALLS_END };
+	static const struct call_rule tap[] = { CALL_IOCTL(TUNSETOFFLOAD, BY_DEVICE),
+						CALL_IOCTL(TUNSETQUEUE, BY_DEVICE), CALLS_END };
+	const struct call_rule helper[] = { CALL_IF(kill, BY_MAIN, 0, UINT32_MAX, (uint32_t)link->helper),
+					    CALL(wait4, BY_MAIN), CALL(clock_nanosleep, BY_MAIN), CALLS_END };
+
+	sandbox_allow(sandbox, frames);
+	if (link->vnet_hdr)
+		sandbox_allow(sandbox, tap);
+	if (link->helper)
+		sandbox_allow(sandbox, helper);
 }
 
 void link_close(struct link *link)

@@ -25,6 +25,8 @@
 #define LINK_PAIRS_MAX 8
 #define LINK_FRAME_MAX (12 + 14 + 4 + 65535) /* bytes: virtio-net header, Ethernet, VLAN tag, the largest packet */
 
+struct sandbox;
+
 struct link {
 	int fds[LINK_PAIRS_MAX]; /* one a queue pair; nonblocking, close-on-exec; the link's */
 	unsigned n_fds;          /* 1 to LINK_PAIRS_MAX; 0 where the link is closed */
@@ -88,6 +90,9 @@ int link_set_offloads(struct link *link, unsigned tun_f_flags);
 int link_set_queue(struct link *link, unsigned pair, bool attached);
 /* Closes the descriptors; ends the helper, within a second, and reaps it. */
 void link_close(struct link *link);
+
+/* The system calls of this link once a guest runs: frames, what the two functions above ask for, and the end. */
+void link_allow(const struct link *link, struct sandbox *sandbox);
 
 /* For the files of this directory: headers as in `vnet_hdr`, no offloads. 0 or -errno, without a message. */
 int link_prepare_tap(int fd);

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -11,6 +10,11 @@
 #include <unistd.h>
 
 #include "vmm/log.h"
+#include "vmm/wait.h"
+
+const struct call_rule port_calls[] = {
+	CALL(read, BY_VCPU), CALL(accept4, BY_LOOP), CALL(recvfrom, BY_LOOP), CALL(close, BY_LOOP), CALLS_END,
+};
 
 #define BACKLOG 4 /* clients that wait for their turn */
 
@@ -149,6 +153,11 @@ void port_close(struct port *port)
 	port->name = NULL;
 }
 
+const char *port_path(const struct port *port)
+{
+	return port->addr.sun_path;
+}
+
 /* --- the client --------------------------------------------------------------------------------------------------- */
 
 bool port_connected(const struct port *port)
@@ -163,10 +172,10 @@ size_t port_read(struct port *port, void *bytes, size_t len)
 	if (port->client_fd < 0 || port->ended)
 		return 0;
 	do {
-		n = recv(port->client_fd, bytes, len, MSG_DONTWAIT);
+		n = read(port->client_fd, bytes, len); /* it does not block */
 	} while (n < 0 && errno == EINTR);
 	if (n == 0 || (n < 0 && errno != EAGAIN))
-		port->ended = true; /* ECONNRESET comes behind the last byte */
+		port->ended = port->unsettled = true; /* ECONNRESET comes behind the last byte */
 	return n > 0 ? (size_t)n : 0;
 }
 
@@ -177,11 +186,12 @@ ssize_t port_write(struct port *port, const void *bytes, size_t len)
 	if (port->client_fd < 0 || port->left)
 		return -1;
 	do {
-		n = send(port->client_fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = write(port->client_fd, bytes, len);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
-	port->left = n < 0;
+	if (n < 0)
+		port->left = port->unsettled = true;
 	return n;
 }
 
@@ -206,10 +216,9 @@ static int let_in(struct port *port)
 /* Whether the client left, also where the guest takes nothing of what it sent. */
 static void look(struct port *port)
 {
-	struct pollfd client = { .fd = port->client_fd };
 	char byte;
 
-	if (!port->left && poll(&client, 1, 0) <= 0) /* POLLHUP: it neither sends nor takes more */
+	if (!port->left && fd_wait(port->client_fd, 0, 0) <= 0) /* POLLHUP: it neither sends nor takes more */
 		return;
 	port->left = true;
 	if (!port->ended) {
@@ -223,6 +232,7 @@ int port_settle(struct port *port)
 {
 	int changed = 0, err;
 
+	port->unsettled = false;
 	if (port->client_fd >= 0)
 		look(port);
 	if (port->client_fd >= 0 && port->ended && port->left) {

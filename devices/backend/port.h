@@ -15,6 +15,8 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+#include "vmm/sandbox/calls.h"
+
 #define PORT_NAME_MAX 63 /* bytes */
 
 struct port {
@@ -27,6 +29,7 @@ struct port {
 	uint32_t id;
 	int listen_fd, client_fd; /* -1 where there is none */
 	bool ended, left;         /* the client sends no more; it takes no more */
+	bool unsettled;           /* one of them is news to port_settle() */
 };
 
 /*
@@ -40,7 +43,7 @@ void port_close(struct port *port);
 
 /* Up to `len` bytes that the client sent; 0 where there are none. */
 size_t port_read(struct port *port, void *bytes, size_t len);
-/* Sends up to `len` bytes, and returns how many the client takes now; -1 where there is none. */
+/* Sends up to `len` bytes, and returns how many the client takes now; -1 where there is none. SIGPIPE is ignored. */
 ssize_t port_write(struct port *port, const void *bytes, size_t len);
 /* Whether a client is there. */
 bool port_connected(const struct port *port);
@@ -53,5 +56,10 @@ bool port_connected(const struct port *port);
 #define PORT_LEFT 1
 #define PORT_CAME 2
 int port_settle(struct port *port);
+
+/* What it is listening at, after port_open(). */
+const char *port_path(const struct port *port);
+/* The system calls of all this once a guest runs: those of port_settle() are the event loop's. */
+extern const struct call_rule port_calls[];
 
 #endif

@@ -13,6 +13,8 @@
 
 #define QUEUES 2 /* rx and tx; events are not the kernel's (virtio 1.2, 5.10.2) */
 
+static const struct call_rule calls[] = { CALL_IOCTL(VHOST_VSOCK_SET_RUNNING, BY_DEVICE), CALLS_END };
+
 static int set_running(int fd, bool run)
 {
 	int value = run;
@@ -60,5 +62,6 @@ int vhost_vsock_open(struct vhost **vhost, struct virtio_dev *dev, uint32_t gues
 		close(fd);
 		return -err;
 	}
+	virtio_allow(dev, calls);
 	return vhost_open(vhost, dev, fd, QUEUES, wanted, set_running);
 }

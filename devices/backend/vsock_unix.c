@@ -21,6 +21,18 @@
 #define GREETING_MAX 32u         /* bytes, with the newline */
 #define PORT_FIRST   0x40000000u /* of the host, for programs that connect; as many again */
 
+/* socket(2) and connect(2) are for where the guest connects to a program: Unix stream sockets, nothing else. */
+const struct call_rule vsock_unix_calls[] = {
+	CALL(close, BY_DEVICE),
+	CALL(accept4, BY_LOOP),
+	CALL_IF(socket, BY_LOOP, 0, 0xffffffffu, AF_UNIX),
+	CALL(connect, BY_LOOP),
+	CALL(recvfrom, BY_LOOP),
+	CALL(sendto, BY_LOOP),
+	CALL(shutdown, BY_LOOP),
+	CALLS_END,
+};
+
 /* --- making it ---------------------------------------------------------------------------------------------------- */
 
 /* What is in the epoll set, by its data.ptr: these two, or a connection. 0 or -errno. */

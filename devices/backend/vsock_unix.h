@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "devices/virtio/le.h"
+#include "vmm/sandbox/calls.h"
 
 #define VSOCK_HOST_CID 2u           /* virtio 1.2, 5.10.4 */
 #define VSOCK_CONNS    128u         /* open at a time, at most */
@@ -57,6 +58,9 @@ struct vsock_unix;
  * Listens at `path`, mode 0600; a socket there that nobody listens on is replaced. `counts` outlives it. 0 and *host,
  * or -errno with one message that begins with `who` ("--device vsock").
  */
+/* The system calls of all this once a guest runs: a reset closes what there is, the rest is the event loop's. */
+extern const struct call_rule vsock_unix_calls[];
+
 int vsock_unix_open(struct vsock_unix **host, const char *who, const char *path, uint32_t guest_cid,
 		    struct vsock_counts *counts);
 /* Closes all connections, and removes `path` where it is still ours. NULL is ignored. */

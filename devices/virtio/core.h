@@ -124,6 +124,10 @@ bool virtio_queue_live(struct virtio_dev *dev, uint32_t index);
 /* The driver says that there are buffers in a queue. One that is absent or not live is ignored. `via`: see the event.
  */
 void virtio_kick(struct virtio_dev *dev, uint32_t index, const char *via);
+/* The same on a vCPU's thread. */
+void virtio_kick_by_exit(struct virtio_dev *dev, uint32_t index);
+/* Has the loop kick these queues, a bit each, soon. */
+void virtio_kick_later(struct virtio_dev *dev, uint32_t queues);
 /* The driver has seen these interrupts (virtio 1.2, 4.2.2). */
 void virtio_acknowledge(struct virtio_dev *dev, uint32_t bits);
 /* Around each call of a device's function: a share of work for it, and the notifications that it owes. */
@@ -143,10 +147,10 @@ void virtio_key(struct virtio_dev *dev, char key);
 /* Its counters, into those of the machine. Takes the lock. */
 void virtio_count(struct virtio_dev *dev, struct counts *counts);
 
-/* host.c: what a device asks of the host. The timer's source is made before create(), watches by it; both end before
- * destroy(). 0 or -errno. */
 /* The loop's function for dev->timer. Takes the lock. */
 void virtio_timer_expired(void *dev, uint64_t expirations);
+/* host.c: what a device asks of the host. The timer's source is made before create(), watches by it; both end before
+ * destroy(). 0 or -errno. */
 int virtio_host_init(struct virtio_dev *dev);
 void virtio_host_release(struct virtio_dev *dev);
 /* tty.c: gives the terminal back. */

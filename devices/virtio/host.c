@@ -6,6 +6,7 @@
 
 #include "devices/virtio/core.h"
 #include "vmm/loop.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/vm.h"
 
 /* --- a timer ------------------------------------------------------------------------------------------------------ */
@@ -99,6 +100,27 @@ uint64_t virtio_discard_iov(struct virtio_dev *dev, const struct iovec *iov)
 {
 	(void)dev; /* a chain's iovecs are guest RAM */
 	return mem_discard(iov->iov_base, iov->iov_len);
+}
+
+/* --- what its threads may do -------------------------------------------------------------------------------------- */
+
+void virtio_allow(struct virtio_dev *dev, const struct call_rule *rules)
+{
+	sandbox_allow(dev->vm->sandbox, rules);
+}
+
+int virtio_allow_remove(struct virtio_dev *dev, const char *path)
+{
+	int err = sandbox_allow_path(dev->vm->sandbox, path, PATH_REMOVE);
+
+	if (err)
+		virtio_error(dev, "%s: --sandbox cannot allow that it is removed: %s", path, strerror(-err));
+	return err;
+}
+
+struct sandbox *virtio_sandbox(const struct virtio_dev *dev)
+{
+	return dev->vm->sandbox;
 }
 
 /* --- from birth to death ------------------------------------------------------------------------------------------ */

@@ -155,7 +155,7 @@ static void register_write(struct virtio_mmio *mmio, uint64_t off, uint32_t valu
 		else
 			virtio_queue_disable(dev, mmio->queue_sel);
 		break;
-	case VIRTIO_MMIO_QUEUE_NOTIFY: virtio_kick(dev, value, "exit"); break;
+	case VIRTIO_MMIO_QUEUE_NOTIFY: virtio_kick_by_exit(dev, value); break;
 	case VIRTIO_MMIO_INTERRUPT_ACK: virtio_acknowledge(dev, value); break;
 	case VIRTIO_MMIO_STATUS:
 		virtio_set_status(dev, value);

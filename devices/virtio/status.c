@@ -176,7 +176,9 @@ static const char *illegal_step(uint8_t old, uint8_t new)
 
 static void call_ready(struct virtio_dev *dev)
 {
-	if (!dev->class->ready)
+	if (dev->class->on_loop)
+		virtio_kick_later(dev, (1u << dev->n_queues) - 1);
+	if (!dev->class->ready || dev->class->on_loop)
 		return;
 	virtio_enter(dev);
 	dev->class->ready(dev);

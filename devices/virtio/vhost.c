@@ -15,6 +15,19 @@
 #include "devices/virtio/core.h"
 #include "vmm/vm.h"
 
+static const struct call_rule calls[] = {
+	CALL(read, BY_VCPU),
+	CALL_IOCTL(VHOST_SET_FEATURES, BY_DEVICE),
+	CALL_IOCTL(VHOST_SET_VRING_NUM, BY_DEVICE),
+	CALL_IOCTL(VHOST_SET_VRING_BASE, BY_DEVICE),
+	CALL_IOCTL(VHOST_GET_VRING_BASE, BY_DEVICE),
+	CALL_IOCTL(VHOST_SET_VRING_ADDR, BY_DEVICE),
+	CALL_IOCTL(VHOST_SET_VRING_CALL, BY_DEVICE),
+	CALL_IOCTL(VHOST_SET_VRING_ERR, BY_DEVICE),
+	CALL_IOCTL(VHOST_SET_VRING_KICK, BY_DEVICE),
+	CALLS_END,
+};
+
 struct vhost_queue {
 	int kick_fd;      /* eventfd: ours to write, the kernel's to read */
 	uint32_t session; /* of the ring that `base` is for */
@@ -234,6 +247,7 @@ int vhost_open(struct vhost **out, struct virtio_dev *dev, int fd, unsigned n_qu
 		virtio_error(dev, "vhost: the host's kernel is too old: it lacks VERSION_1");
 		goto fail;
 	}
+	virtio_allow(dev, calls);
 	limit_offer(dev, vhost->features, wanted);
 	err = virtio_watch(dev, vhost->call_fd, EPOLLIN, on_call, vhost, NULL);
 	if (!err)

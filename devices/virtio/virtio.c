@@ -195,6 +195,16 @@ void vq_push_all(struct virtio_dev *dev, unsigned q, const struct virtio_chain *
 	virtq_publish(&dev->queues[q]);
 }
 
+void virtio_kick_later(struct virtio_dev *dev, uint32_t queues)
+{
+	uint64_t one = 1;
+
+	dev->again_queues |= queues;
+	ssize_t ignored = write(dev->again_fd, &one, sizeof(one));
+
+	(void)ignored;
+}
+
 /* Every call of a device's function is between these two. Each gives it a share of work on every queue ... */
 void virtio_enter(struct virtio_dev *dev)
 {
@@ -208,19 +218,16 @@ void virtio_enter(struct virtio_dev *dev)
  */
 void virtio_leave(struct virtio_dev *dev)
 {
-	uint64_t one = 1;
+	uint32_t more = 0;
 
 	for (unsigned q = 0; q < dev->n_queues && virtio_driver_ok(dev); q++) {
 		if (virtq_notify(&dev->queues[q]))
 			virtio_interrupt(dev, VIRTIO_ISR_USED);
 		if (virtq_has_more(&dev->queues[q]))
-			dev->again_queues |= 1u << q;
+			more |= 1u << q;
 	}
-	if (dev->again_queues) {
-		ssize_t ignored = write(dev->again_fd, &one, sizeof(one));
-
-		(void)ignored;
-	}
+	if (more)
+		virtio_kick_later(dev, more);
 }
 
 /* --- kicks -------------------------------------------------------------------------------------------------------- */
@@ -249,6 +256,16 @@ void virtio_kick(struct virtio_dev *dev, uint32_t index, const char *via)
 	if (dev->class->kick)
 		dev->class->kick(dev, index);
 	virtio_leave(dev);
+}
+
+void virtio_kick_by_exit(struct virtio_dev *dev, uint32_t index)
+{
+	if (!dev->class->on_loop || !virtio_queue_live(dev, index)) {
+		virtio_kick(dev, index, "exit");
+		return;
+	}
+	TRACE(&dev->vm->trace, kick, dev->name, index, "exit");
+	virtio_kick_later(dev, 1u << index);
 }
 
 void virtio_key(struct virtio_dev *dev, char key)

@@ -28,6 +28,7 @@
 
 #include "devices/virtio/ids.h"
 #include "devices/virtio/le.h"
+#include "vmm/sandbox/calls.h"
 
 struct virtio_dev; /* the core's; a device has its own struct beside it: virtio_priv() */
 
@@ -110,6 +111,8 @@ struct virtio_class {
 	uint16_t queue_size;  /* entries of each queue, unless queue-size= says otherwise: a power of two up to 32768 */
 	uint16_t config_size; /* bytes of configuration space */
 	bool single;          /* at most one on a command line */
+	bool on_loop;         /* kick() is the loop's alone, also for notify=exit; in place of ready() each queue is
+				 kicked */
 	uint64_t features;    /* device-type bits that it offers, by bit number; the core adds the ring's and the
 				 transport's; virtio_offer() where it depends on options */
 	const struct feature_need *needs;  /* or NULL */
@@ -141,6 +144,16 @@ struct virtio_class {
 	/* Undoes create(), also one that failed half-way. */
 	void (*destroy)(struct virtio_dev *dev);
 };
+
+/*
+ * In create() alone: system calls, up to CALLS_END, that the device makes once the guest runs, beyond those of every
+ * machine (vmm/sandbox/rules.c); any other ends minivmm. A vCPU's thread has few: what needs more is the loop's work.
+ */
+void virtio_allow(struct virtio_dev *dev, const struct call_rule *rules);
+/* In create() alone: destroy() removes the socket of that name. 0 or -errno, with a message. */
+int virtio_allow_remove(struct virtio_dev *dev, const char *path);
+/* For a backend with threads of its own (vmm/thread.h). */
+struct sandbox *virtio_sandbox(const struct virtio_dev *dev);
 
 #define VIRTIO_QUEUES_MAX 18 /* eight pairs and two */
 

@@ -25,7 +25,7 @@ static void listen(struct vcpu *vcpu, const char *sinks)
 	if (strcmp(sinks, "stats") == 0)
 		vcpu->stats = stats_create();
 	else if (trace->recorder && strcmp(sinks, "recorder") != 0)
-		trace->n_files = trace_file_open(&trace->files[0], sinks, NULL) == 0;
+		trace->n_files = trace_file_open(&trace->files[0], sinks, NULL, NULL) == 0;
 	trace->on = trace->recorder || trace->n_files;
 }
 

@@ -69,7 +69,7 @@ const char *image_make(const char *name, off_t size)
 
 struct disk *disk_on(const char *path, bool threads, bool readonly)
 {
-	struct disk_settings settings = { "--device blk", path, readonly, threads, DEPTH };
+	struct disk_settings settings = { "--device blk", path, readonly, threads, DEPTH, NULL };
 	struct disk *disk;
 
 	assert_int_equal(disk_open(&disk, &settings), 0);

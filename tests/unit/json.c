@@ -85,7 +85,7 @@ void trace_begin(struct rig *rig, const char *name, unsigned data_max)
 {
 	struct trace *trace = &rig->vm->trace;
 
-	assert_int_equal(trace_file_open(&trace->files[trace->n_files], scratch_path(name), NULL), 0);
+	assert_int_equal(trace_file_open(&trace->files[trace->n_files], scratch_path(name), NULL, NULL), 0);
 	trace->n_files++;
 	trace->data_max = data_max;
 	trace->on = true;

@@ -28,7 +28,7 @@ static void refused(const char *spec, int err, const char *part)
 	struct stat st;
 
 	catch_stderr();
-	int got = trace_file_open(&file, spec, NULL);
+	int got = trace_file_open(&file, spec, NULL, NULL);
 	const char *said = caught_stderr();
 
 	assert_one_message(said, part);

@@ -138,7 +138,7 @@ static void dev_full(void **state)
 	struct rig *rig = *state;
 	struct trace *trace = &rig->vm->trace;
 
-	assert_int_equal(trace_file_open(&trace->files[0], "/dev/full", NULL), 0);
+	assert_int_equal(trace_file_open(&trace->files[0], "/dev/full", NULL, NULL), 0);
 	trace->n_files = 1;
 	trace->on = true;
 	emit(rig, 1000);

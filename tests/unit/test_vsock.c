@@ -364,7 +364,7 @@ static void queue_resets(void **state)
 	sleep_ms(10);
 	for (uint16_t head = 0; head < RX_NUM; head++)
 		peer_add_rx(peer, head, 4096);
-	kick(&peer->d, RX);
+	peer_kick(peer, RX);
 	assert_int_equal(flow_expect(&flow, RW)->n, 7);
 	flow_works(&flow);
 	again(peer, TX);

@@ -41,7 +41,7 @@ static void no_rx_buffers(void **state)
 	/* a driver that cares now gets all of it, and what waited is taken */
 	for (uint16_t head = 0; head < RX_NUM; head++)
 		peer_add_rx(peer, head, 4096);
-	kick(&peer->d, RX);
+	peer_kick(peer, RX);
 	for (came = 0; came < taken + 1;)
 		came += peer_receive(peer)->op == RST;
 	assert_int_equal(ring_used_idx(tx), tx->avail_idx);
@@ -73,13 +73,13 @@ static void it_goes_on_by_itself(void **state)
 		ring_desc(tx, head, peer->tx_gpa, HEADER, 0, 0);
 		ring_add(tx, head);
 	}
-	kick(&peer->d, TX);
+	peer_kick(peer, TX);
 	assert_int_equal(ring_used_idx(tx), VSOCK_REFUSALS);
 	for (uint16_t head = 0; head < 128; head++) {
 		ring_desc(rx, head, peer->rx_gpa, 100, D_WRITE, 0);
 		ring_add(rx, head);
 	}
-	kick(&peer->d, RX);
+	peer_kick(peer, RX);
 	assert_int_equal(ring_used_idx(tx), VSOCK_REFUSALS + 50);
 	assert_int_equal(ring_used_idx(rx), VSOCK_REFUSALS + 50);
 
@@ -108,7 +108,7 @@ static void places_in_the_queue(void **state)
 		peer_send(peer, peer_packet(peer, REQUEST, port, 6));
 	for (uint16_t head = 0; head < RX_NUM; head++)
 		peer_add_rx(peer, head, 4096);
-	kick(&peer->d, RX);
+	peer_kick(peer, RX);
 	for (unsigned i = 0; i < 4; i++) {
 		assert_int_equal(peer_receive(peer)->op, RESPONSE);
 		seen |= 1u << peer->in.dst_port;
@@ -149,7 +149,7 @@ static void failure(void **state)
 
 	flow_from_host(&flow, peer, 5);
 	ring_add(&peer->d.rings[TX], 999);
-	kick(&peer->d, TX);
+	peer_kick(peer, TX);
 	assert_int_equal(reg_get(&peer->d, R_STATUS), S_UP | S_NEEDS_RESET);
 	host_eof(flow.fd);
 	assert_int_equal(peer_counts(peer)->open, 0);
@@ -222,6 +222,7 @@ static void at_random(void **state)
 	char bytes[5000] = { 0 };
 
 	fcntl(listener, F_SETFL, O_NONBLOCK);
+	peer->hasty = true;
 	for (unsigned i = 0; i < 60000; i++) {
 		uint64_t r = random_next(&seed);
 		struct packet *out = peer_packet(peer, (r >> 8) % 64 == 0 ? (r >> 16) % 12 : 1 + (r >> 16) % 7,
@@ -255,6 +256,7 @@ static void at_random(void **state)
 			peer_up(peer, RX_NUM, (uint32_t)(HEADER + 1 + (r >> 33) % 5000));
 		}
 	}
+	peer->hasty = false;
 	for (unsigned i = 0; i < 20; i++)
 		if (fds[i] > 0)
 			close(fds[i]);

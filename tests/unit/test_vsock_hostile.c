@@ -21,7 +21,7 @@ static void post_pieces(struct peer *peer, const uint32_t *pieces)
 	for (uint16_t i = 0; pieces[i]; at += pieces[i++])
 		ring_desc(ring, i, at, pieces[i], pieces[i + 1] ? D_NEXT : 0, (uint16_t)(i + 1));
 	ring_add(ring, 0);
-	kick(&peer->d, TX);
+	peer_kick(peer, TX);
 	assert_int_equal(ring_used_idx(ring), (uint16_t)(used + 1));
 	assert_int_equal(ring_used_id(ring, used), 0);
 }
@@ -39,7 +39,7 @@ static void short_headers(void **state)
 	/* and one without a byte to be read */
 	ring_desc(&peer->d.rings[TX], 0, peer->tx_gpa, 4096, D_WRITE, 0);
 	ring_add(&peer->d.rings[TX], 0);
-	kick(&peer->d, TX);
+	peer_kick(peer, TX);
 	assert_int_equal(peer_counts(peer)->ignored, HEADER + 1);
 	peer_silent(peer);
 	peer_is_well(peer);
@@ -74,7 +74,7 @@ static void into_pieces(void **state)
 	for (uint16_t i = 0; i < 4; at += lens[i++])
 		ring_desc(ring, i, at, lens[i], i < 3 ? D_NEXT | D_WRITE : D_WRITE, (uint16_t)(i + 1));
 	ring_add(ring, 0);
-	kick(&peer->d, RX);
+	peer_kick(peer, RX);
 	int fd = host_dial(peer, "CONNECT 5\n");
 
 	assert_int_equal(peer_receive(peer)->op, REQUEST);

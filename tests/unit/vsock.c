@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/unit/vsock.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,8 +51,8 @@ static int setup(void **state, bool vhost)
 	peer->d.num = RX_NUM;
 	peer->tx_gpa = gpa_alloc(peer->rig, HEADER + PACKET_MAX, 8);
 	peer->rx_gpa = gpa_alloc(peer->rig, RX_NUM * PACKET_MAX, 8);
-	peer_up(peer, RX_NUM, 4096);
 	rig_loop_start(peer->rig);
+	peer_up(peer, RX_NUM, 4096);
 	return 0;
 }
 
@@ -82,6 +83,21 @@ int peer_teardown(void **state)
 	return left == 0 ? -1 : 0; /* the device removes its socket */
 }
 
+/* A kick is served on the loop's thread. */
+void peer_kick(struct peer *peer, unsigned q)
+{
+	struct virtio_dev *dev = peer->d.dev;
+	bool waits = !peer->hasty;
+
+	kick(&peer->d, q);
+	for (uint64_t end = now_ns() + WAIT_MS * 1000000ull; waits && now_ns() < end; sched_yield()) {
+		pthread_mutex_lock(&dev->lock);
+		waits = dev->again_queues;
+		pthread_mutex_unlock(&dev->lock);
+	}
+	assert_true(!waits);
+}
+
 void peer_add_rx(struct peer *peer, uint16_t head, uint32_t len)
 {
 	peer->rx_len = len;
@@ -95,7 +111,7 @@ void peer_up(struct peer *peer, uint16_t n, uint32_t len)
 	peer->rx_at = 0;
 	for (uint16_t head = 0; head < n; head++)
 		peer_add_rx(peer, head, len);
-	kick(&peer->d, RX);
+	peer_kick(peer, RX);
 }
 
 /* The device's own struct begins with its options, then the backend; but the counts are found by their names. */
@@ -157,7 +173,7 @@ void peer_post(struct peer *peer, const struct packet *packet)
 	ring_desc(&peer->d.rings[TX], 0, at, HEADER, packet->n ? D_NEXT : 0, 1);
 	ring_desc(&peer->d.rings[TX], 1, at + HEADER, packet->n, 0, 0);
 	ring_add(&peer->d.rings[TX], 0);
-	kick(&peer->d, TX);
+	peer_kick(peer, TX);
 }
 
 void peer_send(struct peer *peer, const struct packet *packet)
@@ -167,7 +183,7 @@ void peer_send(struct peer *peer, const struct packet *packet)
 	peer_post(peer, packet);
 	for (unsigned ms = 0; peer->vhost && ms < WAIT_MS && ring_used_idx(&peer->d.rings[TX]) == used; ms++)
 		sleep_ms(1);
-	assert_int_equal(ring_used_idx(&peer->d.rings[TX]), (uint16_t)(used + 1)); /* else the kick has done it all */
+	assert_int_equal(ring_used_idx(&peer->d.rings[TX]), (uint16_t)(used + 1));
 	assert_int_equal(ring_used_len(&peer->d.rings[TX], used), 0);
 }
 
@@ -208,7 +224,7 @@ const struct packet *peer_receive(struct peer *peer)
 	memcpy(in->data, gpa_ptr(rig, at + HEADER, in->n + 1), in->n);
 	assert_int_equal(in->dst_cid, GUEST_CID);
 	peer_add_rx(peer, head, peer->rx_len);
-	kick(&peer->d, RX);
+	peer_kick(peer, RX);
 	return in;
 }
 

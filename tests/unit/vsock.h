@@ -40,6 +40,7 @@ struct peer {
 	uint64_t rx_gpa, tx_gpa;
 	uint32_t rx_len; /* of each buffer */
 	uint16_t rx_at;  /* used entries that were seen */
+	bool hasty;      /* peer_kick() waits for nothing */
 	struct packet in, out;
 };
 
@@ -60,6 +61,8 @@ int peer_teardown(void **state);
 
 /* From reset to DRIVER_OK, with `n` rx buffers of `len` bytes. */
 void peer_up(struct peer *peer, uint16_t n, uint32_t len);
+/* Kicks, and waits until the device has done what it could. */
+void peer_kick(struct peer *peer, unsigned q);
 void peer_add_rx(struct peer *peer, uint16_t head, uint32_t len);
 const struct vsock_counts *peer_counts(struct peer *peer);
 struct vsock_unix *peer_backend(struct peer *peer);

@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,9 +12,12 @@
 #include "vmm/clock.h"
 #include "vmm/file.h"
 #include "vmm/log.h"
+#include "vmm/sandbox/calls.h"
+#include "vmm/thread.h"
 #include "vmm/trace/format.h"
 #include "vmm/trace/ring.h"
 #include "vmm/trace/spec.h"
+#include "vmm/wait.h"
 
 #define WAKE_NS  20000000    /* how long events wait for their thread, at most */
 #define BATCH    (64u << 10) /* bytes of text a write */
@@ -63,7 +64,6 @@ void trace_file_put(struct trace_file *file, const struct trace_event *event)
 /* Waits for a pipe's reader, for as long as the run goes on; for all that is left then there is STUCK_NS. */
 static bool writable(struct trace_file *file)
 {
-	struct pollfd fd = { .fd = file->fd, .events = POLLOUT };
 	uint64_t deadline;
 
 	do {
@@ -72,7 +72,7 @@ static bool writable(struct trace_file *file)
 		pthread_mutex_unlock(&file->lock);
 		if (deadline && !file->is_regular && clock_ns() > deadline)
 			return false;
-	} while (poll(&fd, 1, WAIT_MS) == 0);
+	} while (fd_wait(file->fd, POLLOUT, WAIT_MS) == 0);
 	return true;
 }
 
@@ -257,20 +257,7 @@ static int open_path(struct trace_file *file, const char *const *spared)
 	return err;
 }
 
-static int start_thread(struct trace_file *file)
-{
-	sigset_t all, old;
-
-	/* signals are the loop's */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	int err = pthread_create(&file->thread, NULL, file_thread, file);
-
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -err;
-}
-
-int trace_file_open(struct trace_file **out, const char *spec, const char *const *spared)
+int trace_file_open(struct trace_file **out, const char *spec, const char *const *spared, struct sandbox *sandbox)
 {
 	size_t path_len;
 	const struct trace_format *format = trace_spec(spec, &path_len);
@@ -306,7 +293,7 @@ int trace_file_open(struct trace_file **out, const char *spec, const char *const
 	err = write_text(file); /* what stands before all events can not be missing */
 	file->text.len = 0;
 	if (!err)
-		err = start_thread(file);
+		err = thread_start(&file->thread, sandbox, BY_WRITER, "trace", file_thread, file);
 	if (err) {
 		log_error("--trace %s: cannot begin it: %s", file->path, strerror(-err));
 		if (file->is_new)

@@ -9,12 +9,14 @@
 
 #include "vmm/trace.h"
 
+struct sandbox;
+
 /*
  * Creates the file that `spec` names, "FILE[,format=NAME]", and starts its thread. What is there under that name is
- * written over, but not a standard file of ours, nor one of `spared`, names up to a NULL, or NULL. 0 or -errno, with a
- * message.
+ * written over, but not a standard file of ours, nor one of `spared`, names up to a NULL, or NULL. `sandbox` confines
+ * the thread. 0 or -errno, with a message.
  */
-int trace_file_open(struct trace_file **file, const char *spec, const char *const *spared);
+int trace_file_open(struct trace_file **file, const char *spec, const char *const *spared, struct sandbox *sandbox);
 /* Its name without the format; as long as the file. */
 const char *trace_file_path(const struct trace_file *file);
 /* Writes what is left, says what is missing, and closes it, within a second or as fast as the disk. No emitter may be

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The system calls of every machine, by thread. What only some machines need stands where that need is. */
+#include "vmm/sandbox/rules.h"
+
+#include <linux/kvm.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <termios.h>
+
+#define BY_ALL  (BY_MAIN | BY_LOOP | BY_VCPU | BY_DISK | BY_WRITER)
+#define BY_HEAP (BY_MAIN | BY_WRITER) /* nobody else allocates while a guest runs */
+
+/* glibc hands TCGETS and TCSETS to the kernel by these numbers */
+const struct call_rule sandbox_base[] = {
+	/* the guest; where it cannot go on, its registers */
+	CALL_IOCTL(KVM_RUN, BY_VCPU),
+	CALL_IOCTL(KVM_GET_REGS, BY_VCPU),
+	CALL_IOCTL(KVM_GET_SREGS, BY_VCPU),
+	CALL_IOCTL(KVM_TRANSLATE, BY_VCPU),
+	CALL(rt_sigreturn, BY_VCPU), /* of the signal that takes it out of KVM_RUN */
+
+	/* events: interrupts and wake-ups are writes to eventfds */
+	CALL(epoll_wait, BY_MAIN | BY_LOOP),
+	CALL(epoll_ctl, BY_MAIN | BY_LOOP | BY_VCPU),
+	CALL(timerfd_settime, BY_MAIN | BY_LOOP | BY_VCPU),
+	CALL(read, BY_MAIN | BY_LOOP),
+	CALL(write, BY_ALL),
+
+	/* messages wait for a full standard error */
+	CALL(ppoll, BY_MAIN | BY_LOOP | BY_VCPU | BY_WRITER),
+	CALL(writev, BY_MAIN),
+
+	/* the terminal: its size, its mode while the job is in the foreground, and after a crash */
+	CALL_IOCTL(TIOCGWINSZ, BY_LOOP | BY_VCPU),
+	CALL_IOCTL(TCGETS, BY_MAIN | BY_LOOP | BY_VCPU),
+	CALL_IOCTL(TIOCGPGRP, BY_LOOP),
+	CALL_IOCTL(TCSETS, BY_MAIN | BY_LOOP | BY_VCPU),
+	CALL(getpgrp, BY_LOOP),
+	/* raise(SIGSTOP) for Ctrl-Z; the main thread takes the vCPUs out of KVM_RUN */
+	CALL(getpid, BY_MAIN | BY_LOOP),
+	CALL(gettid, BY_LOOP),
+	CALL(tgkill, BY_MAIN | BY_LOOP),
+
+	/* threads, and their end */
+	CALL(futex, BY_ALL),
+	CALL(rt_sigprocmask, BY_ALL),
+	CALL(madvise, BY_LOOP | BY_VCPU | BY_DISK | BY_WRITER), /* the stack; guest RAM that a balloon takes */
+	CALL(exit, BY_LOOP | BY_VCPU | BY_DISK | BY_WRITER),
+	CALL(exit_group, BY_MAIN),
+	/* where the processor's counter is no clock, the kernel is asked */
+	CALL(clock_gettime, BY_ALL),
+
+	/* a trace file that cannot grow ends with its last whole line; its thread sleeps for a time, also across Ctrl-Z
+	 */
+	CALL(ftruncate, BY_WRITER),
+	CALL(lseek, BY_WRITER),
+	CALL(restart_syscall, BY_WRITER),
+
+	/* memory that is not for programs */
+	CALL(brk, BY_HEAP),
+	CALL_IF(mmap, BY_HEAP, 2, PROT_EXEC, 0),
+	CALL_IF(mprotect, BY_HEAP, 2, PROT_EXEC, 0),
+	CALL(mremap, BY_HEAP),
+	CALL(munmap, BY_HEAP),
+
+	/* the end of the machine */
+	CALL(close, BY_MAIN),
+	CALLS_END,
+};
+
+static const char *const names[] = {
+#include "syscall_names.inc"
+};
+
+const char *call_name(int nr)
+{
+	const char *name = nr >= 0 && (unsigned)nr < sizeof(names) / sizeof(names[0]) ? names[nr] : NULL;
+
+	return name ? name : "?";
+}
