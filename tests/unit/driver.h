@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "tests/items.h"
 #include "vmm/vm.h"
 
 #define BIT(n)   (1ull << (n))
@@ -122,6 +123,14 @@ int rig_setup_5gib(void **state); /* RAM on both sides of the hole below 4 GiB *
 int rig_teardown(void **state);
 #define RIG_TEST(fn)      cmocka_unit_test_setup_teardown(fn, rig_setup, rig_teardown)
 #define RIG_TEST_5GIB(fn) cmocka_unit_test_setup_teardown(fn, rig_setup_5gib, rig_teardown)
+
+/* A test of one of the numbered items of the standard: it has its number, rule and clause in its name. */
+#define ITEM_TEST(n, fn, setup, teardown)                        \
+	{                                                        \
+		ITEM_##n ": " #fn, fn, (setup), (teardown), NULL \
+	}
+#define RIG_ITEM(n, fn)      ITEM_TEST(n, fn, rig_setup, rig_teardown)
+#define RIG_ITEM_5GIB(n, fn) ITEM_TEST(n, fn, rig_setup_5gib, rig_teardown)
 
 /* What was written since the last call, to be freed; at most 64 KiB. */
 char *rig_output(struct rig *rig);

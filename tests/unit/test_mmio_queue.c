@@ -51,7 +51,7 @@ static void snapshot(struct driver *d, uint32_t *words)
 		words[reg / 4] = reg_get(d, reg);
 }
 
-static void a22_notify_takes_the_index(void **state)
+static void notify_takes_the_index(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -67,7 +67,7 @@ static void a22_notify_takes_the_index(void **state)
 	assert_int_equal(echo_of(d)->kicks, 2);
 }
 
-static void a23_no_shared_memory(void **state)
+static void no_shared_memory(void **state)
 {
 	static const uint32_t ids[] = { 0, 1, 2, 255, 256, 0xffffffff };
 	struct driver *d = &((struct rig *)*state)->a;
@@ -81,7 +81,7 @@ static void a23_no_shared_memory(void **state)
 	}
 }
 
-static void a24_a25_queue_reset_reads_0(void **state)
+static void queue_reset_reads_0(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -99,7 +99,7 @@ static void a24_a25_queue_reset_reads_0(void **state)
 	assert_int_equal(reg_get(d, R_QUEUE_RESET), 0);
 }
 
-static void a26_writing_1_resets_that_queue(void **state)
+static void writing_1_resets_that_queue(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -117,7 +117,7 @@ static void a26_writing_1_resets_that_queue(void **state)
 	assert_int_equal(reg_get(d, R_STATUS), S_UP);
 }
 
-static void a26_writing_0_resets_nothing(void **state)
+static void writing_0_resets_nothing(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -128,7 +128,7 @@ static void a26_writing_0_resets_nothing(void **state)
 	assert_true(echo_serves(d));
 }
 
-static void a26_queue_reset_wants_its_feature(void **state)
+static void queue_reset_wants_its_feature(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -139,7 +139,7 @@ static void a26_queue_reset_wants_its_feature(void **state)
 	assert_true(echo_serves(d));
 }
 
-static void a28_only_aligned_words_read(void **state)
+static void only_aligned_words_read(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -150,7 +150,7 @@ static void a28_only_aligned_words_read(void **state)
 				assert_true(window_get(d, off, len) == 0);
 }
 
-static void a28_only_aligned_words_write(void **state)
+static void only_aligned_words_write(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	uint32_t before[UNDEFINED_END / 4], after[UNDEFINED_END / 4];
@@ -178,7 +178,7 @@ static void a28_only_aligned_words_write(void **state)
 	assert_int_equal(ring_used_idx(&d->rings[0]), 2); /* the addresses are as they were, too */
 }
 
-static void a29_undefined_and_write_only_read_0(void **state)
+static void undefined_and_write_only_read_0(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -192,7 +192,7 @@ static void a29_undefined_and_write_only_read_0(void **state)
 			assert_int_equal(reg_get(d, reg), 0);
 }
 
-static void a29_writes_to_read_only_and_undefined(void **state)
+static void writes_to_read_only_and_undefined(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	uint32_t before[UNDEFINED_END / 4], after[UNDEFINED_END / 4];
@@ -216,7 +216,7 @@ static void a29_writes_to_read_only_and_undefined(void **state)
 	assert_true(echo_serves(d));
 }
 
-static void a30_config_past_the_end(void **state)
+static void config_past_the_end(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct echo *echo = echo_of(d);
@@ -237,7 +237,7 @@ static void a30_config_past_the_end(void **state)
 }
 
 /* A driver that moves a live ring: the device goes on with the one that it was given. */
-static void a31_queue_registers_are_frozen_while_ready(void **state)
+static void queue_registers_are_frozen_while_ready(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring elsewhere = { .driver = d, .q = 0 };
@@ -264,18 +264,18 @@ static void a31_queue_registers_are_frozen_while_ready(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(a22_notify_takes_the_index),
-		RIG_TEST(a23_no_shared_memory),
-		RIG_TEST(a24_a25_queue_reset_reads_0),
-		RIG_TEST(a26_writing_1_resets_that_queue),
-		RIG_TEST(a26_writing_0_resets_nothing),
-		RIG_TEST(a26_queue_reset_wants_its_feature),
-		RIG_TEST(a28_only_aligned_words_read),
-		RIG_TEST(a28_only_aligned_words_write),
-		RIG_TEST(a29_undefined_and_write_only_read_0),
-		RIG_TEST(a29_writes_to_read_only_and_undefined),
-		RIG_TEST(a30_config_past_the_end),
-		RIG_TEST(a31_queue_registers_are_frozen_while_ready),
+		RIG_ITEM(22, notify_takes_the_index),
+		RIG_ITEM(23, no_shared_memory),
+		RIG_ITEM(25, queue_reset_reads_0),
+		RIG_ITEM(26, writing_1_resets_that_queue),
+		RIG_ITEM(26, writing_0_resets_nothing),
+		RIG_ITEM(26, queue_reset_wants_its_feature),
+		RIG_ITEM(28, only_aligned_words_read),
+		RIG_ITEM(28, only_aligned_words_write),
+		RIG_ITEM(29, undefined_and_write_only_read_0),
+		RIG_ITEM(29, writes_to_read_only_and_undefined),
+		RIG_ITEM(30, config_past_the_end),
+		RIG_ITEM(31, queue_registers_are_frozen_while_ready),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ static uint64_t edges_of_one(struct driver *d)
 	return edges(d);
 }
 
-static void c56_without_event_idx_flags_0_notifies(void **state)
+static void without_event_idx_flags_0_notifies(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -43,7 +43,7 @@ static void c56_without_event_idx_flags_0_notifies(void **state)
 	}
 }
 
-static void c57_without_event_idx_flags_1_does_not(void **state)
+static void without_event_idx_flags_1_does_not(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -61,7 +61,7 @@ static void c57_without_event_idx_flags_1_does_not(void **state)
 }
 
 /* 2.7.7.2: the slot whose index equals used_event notifies; ours is read as used.idx - 1 before the increment. */
-static void c58_event_idx_slot_notifies(void **state)
+static void event_idx_slot_notifies(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -77,7 +77,7 @@ static void c58_event_idx_slot_notifies(void **state)
 	}
 }
 
-static void c58_event_idx_other_slots_need_not(void **state)
+static void event_idx_other_slots_need_not(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -91,7 +91,7 @@ static void c58_event_idx_other_slots_need_not(void **state)
 }
 
 /* The event lies inside a batch that is given back in one go. */
-static void c58_event_idx_inside_a_batch(void **state)
+static void event_idx_inside_a_batch(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring *ring = &d->rings[0];
@@ -111,7 +111,7 @@ static void c58_event_idx_inside_a_batch(void **state)
 	}
 }
 
-static void c58_event_idx_across_the_wrap(void **state)
+static void event_idx_across_the_wrap(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring *ring = &d->rings[0];
@@ -129,7 +129,7 @@ static void c58_event_idx_across_the_wrap(void **state)
 	assert_int_equal(notified, 32768 + 10);
 }
 
-static void c59_c60_used_flags(void **state)
+static void used_flags(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -143,7 +143,7 @@ static void c59_c60_used_flags(void **state)
 }
 
 /* avail_event is there only with EVENT_IDX (2.7.8). */
-static void c59_no_avail_event_without_event_idx(void **state)
+static void no_avail_event_without_event_idx(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring *ring = &d->rings[0];
@@ -156,7 +156,7 @@ static void c59_no_avail_event_without_event_idx(void **state)
 }
 
 /* A driver that sets its queues up before FEATURES_OK: what was agreed counts for them as well. */
-static void c58_queue_that_was_ready_before_features_ok(void **state)
+static void queue_that_was_ready_before_features_ok(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring *ring = &d->rings[0];
@@ -182,7 +182,7 @@ static void c58_queue_that_was_ready_before_features_ok(void **state)
 }
 
 /* Flag 1 would keep a driver from kicking: nobody polls, so it has to be 0 whenever a kick is needed. */
-static void c59_kicks_are_asked_for_when_idle(void **state)
+static void kicks_are_asked_for_when_idle(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -198,7 +198,7 @@ static void c59_kicks_are_asked_for_when_idle(void **state)
 	}
 }
 
-static void c61_spurious_kicks_are_harmless(void **state)
+static void spurious_kicks_are_harmless(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -249,7 +249,7 @@ static bool kick_if_asked(struct ring *ring, uint16_t old, int fd)
  * later, so that it comes just when the device arms its kicks. Without a full barrier and a second look there, sooner
  * or later a buffer waits for ever.
  */
-static void c62_no_kick_is_lost(void **state)
+static void no_kick_is_lost(void **state)
 {
 	struct rig *rig = *state;
 	struct driver d;
@@ -290,7 +290,7 @@ static void c62_no_kick_is_lost(void **state)
 }
 
 /* The driver looks at an entry as soon as used.idx covers it: id and len must be there by then. */
-static void c54_c55_entry_before_used_idx(void **state)
+static void entry_before_used_idx(void **state)
 {
 	struct rig *rig = *state;
 	struct driver d;
@@ -329,7 +329,7 @@ static void c54_c55_entry_before_used_idx(void **state)
 }
 
 /* One kick takes a queue's worth; what came meanwhile is not forgotten, the loop goes on with it. */
-static void c61_c62_more_than_one_kick_may_take(void **state)
+static void more_than_one_kick_may_take(void **state)
 {
 	struct rig *rig = *state;
 	struct driver *d = &rig->a;
@@ -351,7 +351,7 @@ static void c61_c62_more_than_one_kick_may_take(void **state)
 	assert_int_equal(ring_avail_event(ring), 9);
 }
 
-static void a22_notify_by_eventfd_is_the_same_kick(void **state)
+static void notify_by_eventfd_is_the_same_kick(void **state)
 {
 	struct rig *rig = *state;
 	struct driver d;
@@ -378,21 +378,21 @@ static void a22_notify_by_eventfd_is_the_same_kick(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(c56_without_event_idx_flags_0_notifies),
-		RIG_TEST(c57_without_event_idx_flags_1_does_not),
-		RIG_TEST(c58_event_idx_slot_notifies),
-		RIG_TEST(c58_event_idx_other_slots_need_not),
-		RIG_TEST(c58_event_idx_inside_a_batch),
-		RIG_TEST(c58_event_idx_across_the_wrap),
-		RIG_TEST(c59_c60_used_flags),
-		RIG_TEST(c59_no_avail_event_without_event_idx),
-		RIG_TEST(c58_queue_that_was_ready_before_features_ok),
-		RIG_TEST(c59_kicks_are_asked_for_when_idle),
-		RIG_TEST(c61_spurious_kicks_are_harmless),
-		RIG_TEST(c62_no_kick_is_lost),
-		RIG_TEST(c54_c55_entry_before_used_idx),
-		RIG_TEST(c61_c62_more_than_one_kick_may_take),
-		RIG_TEST(a22_notify_by_eventfd_is_the_same_kick),
+		RIG_ITEM(56, without_event_idx_flags_0_notifies),
+		RIG_ITEM(57, without_event_idx_flags_1_does_not),
+		RIG_ITEM(58, event_idx_slot_notifies),
+		RIG_ITEM(58, event_idx_other_slots_need_not),
+		RIG_ITEM(58, event_idx_inside_a_batch),
+		RIG_ITEM(58, event_idx_across_the_wrap),
+		RIG_ITEM(60, used_flags),
+		RIG_TEST(no_avail_event_without_event_idx),
+		RIG_ITEM(58, queue_that_was_ready_before_features_ok),
+		RIG_ITEM(59, kicks_are_asked_for_when_idle),
+		RIG_ITEM(61, spurious_kicks_are_harmless),
+		RIG_ITEM(62, no_kick_is_lost),
+		RIG_ITEM(54, entry_before_used_idx),
+		RIG_ITEM(62, more_than_one_kick_may_take),
+		RIG_ITEM(22, notify_by_eventfd_is_the_same_kick),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

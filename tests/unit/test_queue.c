@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The split ring: buffers and completions (virtio 1.2, 2.7). Names carry the checklist's numbers. */
+/* The split ring: buffers and completions (virtio 1.2, 2.7). The numbers are those of tests/items.h. */
 #include "tests/unit/driver.h"
 
 #include "tests/unit/echo.h"
@@ -33,7 +33,7 @@ static uint16_t cut(struct ring *ring, uint16_t first, uint64_t gpa, uint32_t le
 	return first;
 }
 
-static void c46_no_assumption_on_framing(void **state)
+static void no_assumption_on_framing(void **state)
 {
 	struct rig *rig = *state;
 	struct driver *d = &rig->a;
@@ -59,7 +59,7 @@ static void c46_no_assumption_on_framing(void **state)
 }
 
 /* A chain as long as the queue is legal; descriptors need not be in order. */
-static void c46_as_long_as_the_queue_and_in_any_order(void **state)
+static void as_long_as_the_queue_and_in_any_order(void **state)
 {
 	static const uint16_t order[] = { 5, 2, 7, 0, 1, 6, 4, 3 };
 	struct rig *rig = *state;
@@ -77,7 +77,7 @@ static void c46_as_long_as_the_queue_and_in_any_order(void **state)
 	assert_memory_equal(gpa_ptr(rig, from, 4), gpa_ptr(rig, to, 4), 4);
 }
 
-static void c47_c48_readable_and_table_are_not_written(void **state)
+static void readable_and_table_are_not_written(void **state)
 {
 	struct rig *rig = *state;
 	struct driver *d = &rig->a;
@@ -101,7 +101,7 @@ static void c47_c48_readable_and_table_are_not_written(void **state)
 }
 
 /* Buffers one behind the other: a byte too many or in the wrong place would be seen in a neighbour. */
-static void c47_c55_writes_stay_inside_the_writable_part(void **state)
+static void writes_stay_inside_the_writable_part(void **state)
 {
 	struct rig *rig = *state;
 	struct driver *d = &rig->a;
@@ -146,7 +146,7 @@ static void indirect(struct driver *d, unsigned direct, uint16_t flags)
 	assert_memory_equal(gpa_ptr(rig, from, 16), gpa_ptr(rig, to, 16), 16);
 }
 
-static void c49_write_on_indirect_is_ignored(void **state)
+static void write_on_indirect_is_ignored(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -156,7 +156,7 @@ static void c49_write_on_indirect_is_ignored(void **state)
 	indirect(d, 2, D_INDIRECT | D_WRITE);
 }
 
-static void c50_direct_then_one_indirect(void **state)
+static void direct_then_one_indirect(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 
@@ -166,7 +166,7 @@ static void c50_direct_then_one_indirect(void **state)
 }
 
 /* An indirect table may be longer than the ring is wide; the device's bound is the size that it offers. */
-static void c46_indirect_table_of_queue_num_max(void **state)
+static void indirect_table_of_queue_num_max(void **state)
 {
 	struct rig *rig = *state;
 	struct driver *d = &rig->a;
@@ -194,7 +194,7 @@ static void c46_indirect_table_of_queue_num_max(void **state)
 }
 
 /* Every legal size, with areas that are aligned to 16, 2 and 4 but to no more. */
-static void c51_sizes_and_alignment(void **state)
+static void sizes_and_alignment(void **state)
 {
 	struct rig *rig = *state;
 	struct driver big;
@@ -221,7 +221,7 @@ static void c51_sizes_and_alignment(void **state)
 	assert_int_equal(reg_get(&big, R_QUEUE_NUM_MAX), 32768);
 }
 
-static void c52_c53_avail_idx_wraps_at_65536(void **state)
+static void avail_idx_wraps_at_65536(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring *ring = &d->rings[0];
@@ -241,7 +241,7 @@ static void c52_c53_avail_idx_wraps_at_65536(void **state)
 }
 
 /* Several at a time, and a full ring across the wrap. */
-static void c52_a_full_ring_a_kick(void **state)
+static void a_full_ring_a_kick(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring *ring = &d->rings[0];
@@ -260,7 +260,7 @@ static void c52_a_full_ring_a_kick(void **state)
 }
 
 /* A device that completes out of order: the id tells which. */
-static void c53_used_id_is_the_head(void **state)
+static void used_id_is_the_head(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring *ring = &d->rings[ECHO_HOLD];
@@ -284,7 +284,7 @@ static void c53_used_id_is_the_head(void **state)
 }
 
 /* A device that claims more than it can have written: the driver would believe it. */
-static void c55_len_never_exceeds_the_writable_part(void **state)
+static void len_never_exceeds_the_writable_part(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring *ring = &d->rings[ECHO_HOLD];
@@ -300,7 +300,7 @@ static void c55_len_never_exceeds_the_writable_part(void **state)
 	assert_int_equal(ring_used_len(ring, 1), 0);
 }
 
-static void c64_queue_reset(void **state)
+static void queue_reset(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring *hold = &d->rings[ECHO_HOLD];
@@ -327,7 +327,7 @@ static void c64_queue_reset(void **state)
 }
 
 /* A buffer of before the reset is gone, also where one of behind it has the same head. */
-static void c64_stale_chain_is_not_given_back(void **state)
+static void stale_chain_is_not_given_back(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring *hold = &d->rings[ECHO_HOLD];
@@ -350,7 +350,7 @@ static void c64_stale_chain_is_not_given_back(void **state)
 	assert_int_equal(ring_used_len(hold, 0), 2);
 }
 
-static void c65_re_enable_takes_the_new_values(void **state)
+static void re_enable_takes_the_new_values(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
 	struct ring old;
@@ -379,21 +379,21 @@ static void c65_re_enable_takes_the_new_values(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(c46_no_assumption_on_framing),
-		RIG_TEST(c46_as_long_as_the_queue_and_in_any_order),
-		RIG_TEST(c46_indirect_table_of_queue_num_max),
-		RIG_TEST(c47_c48_readable_and_table_are_not_written),
-		RIG_TEST(c47_c55_writes_stay_inside_the_writable_part),
-		RIG_TEST(c49_write_on_indirect_is_ignored),
-		RIG_TEST(c50_direct_then_one_indirect),
-		RIG_TEST(c51_sizes_and_alignment),
-		RIG_TEST(c52_c53_avail_idx_wraps_at_65536),
-		RIG_TEST(c52_a_full_ring_a_kick),
-		RIG_TEST(c53_used_id_is_the_head),
-		RIG_TEST(c55_len_never_exceeds_the_writable_part),
-		RIG_TEST(c64_queue_reset),
-		RIG_TEST(c64_stale_chain_is_not_given_back),
-		RIG_TEST(c65_re_enable_takes_the_new_values),
+		RIG_ITEM(46, no_assumption_on_framing),
+		RIG_ITEM(46, as_long_as_the_queue_and_in_any_order),
+		RIG_ITEM(46, indirect_table_of_queue_num_max),
+		RIG_ITEM(48, readable_and_table_are_not_written),
+		RIG_ITEM(55, writes_stay_inside_the_writable_part),
+		RIG_ITEM(49, write_on_indirect_is_ignored),
+		RIG_ITEM(50, direct_then_one_indirect),
+		RIG_ITEM(51, sizes_and_alignment),
+		RIG_ITEM(52, avail_idx_wraps_at_65536),
+		RIG_ITEM(52, a_full_ring_a_kick),
+		RIG_ITEM(53, used_id_is_the_head),
+		RIG_ITEM(55, len_never_exceeds_the_writable_part),
+		RIG_ITEM(64, queue_reset),
+		RIG_ITEM(64, stale_chain_is_not_given_back),
+		RIG_ITEM(65, re_enable_takes_the_new_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
