@@ -26,6 +26,8 @@ void second_cpu(void);
 void print(const char *text);
 void print_hex(uint64_t number);
 void check(bool ok, const char *name);
+/* Counts as passed. */
+void check_skipped(const char *name, const char *why);
 /* As check(), and prints both numbers where they differ. */
 void check_is(uint64_t got, uint64_t wanted, const char *name);
 void poweroff(void) __attribute__((noreturn));
@@ -109,12 +111,15 @@ const char *tree_chosen(const char *property);
 
 /* IDT, local APIC on, every IOAPIC pin masked; interrupts stay off until wait_interrupt(). */
 void interrupts_init(void);
-/* Unmasks a pin of the IOAPIC, edge-triggered, to this processor. */
+/* Unmasks a pin of the IOAPIC, edge-triggered, to this processor; and masks it again. */
 void interrupts_enable(unsigned pin);
+void interrupts_disable(unsigned pin);
 /* How often the pin's interrupt came. */
 uint32_t interrupts_count(unsigned pin);
 /* Halts until the pin's count is not `before` any more. */
 void interrupts_wait(unsigned pin, uint32_t before);
+/* The same for a while, without a halt; true where it came. */
+bool interrupts_come(unsigned pin, uint32_t before);
 
 /* Starts processor 1 (INIT, then SIPI): it runs second_cpu(). */
 void start_second_cpu(void);

@@ -24,6 +24,12 @@
 #define IOREDTBL   0x10
 #define RED_MASKED 0x10000
 
+/* where a PC has them, for a machine that has no device tree */
+#define PC_LAPIC  0xfee00000u
+#define PC_IOAPIC 0xfec00000u
+
+#define COME_TSC 10000000000u /* some seconds: what has not come by then does not */
+
 #define TRAMPOLINE_PAGE 0x9 /* 0x9000: free, below what E820 calls the end of low RAM */
 
 struct gate {
@@ -69,8 +75,8 @@ void interrupts_init(void)
 	struct table_register idtr = { .limit = sizeof(idt) - 1, .base = (uintptr_t)idt };
 	struct node node;
 
-	lapic = tree_find("intel,ce4100-lapic", 0, &node) ? node.address : 0;
-	ioapic = tree_find("intel,ce4100-ioapic", 0, &node) ? node.address : 0;
+	lapic = tree_find("intel,ce4100-lapic", 0, &node) ? node.address : PC_LAPIC;
+	ioapic = tree_find("intel,ce4100-ioapic", 0, &node) ? node.address : PC_IOAPIC;
 	for (unsigned vector = 0; vector < VECTORS; vector++) {
 		uint64_t stub = (uintptr_t)stubs + vector * 16;
 
@@ -95,6 +101,11 @@ void interrupts_enable(unsigned pin)
 	ioapic_write(IOREDTBL + 2 * pin, VECTOR_DEVICE + pin);
 }
 
+void interrupts_disable(unsigned pin)
+{
+	ioapic_write(IOREDTBL + 2 * pin, RED_MASKED);
+}
+
 uint32_t interrupts_count(unsigned pin)
 {
 	return counts[VECTOR_DEVICE + pin];
@@ -105,6 +116,13 @@ void interrupts_wait(unsigned pin, uint32_t before)
 	/* sti holds interrupts back for one instruction: none is lost between the look and the halt */
 	while (interrupts_count(pin) == before)
 		__asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+bool interrupts_come(unsigned pin, uint32_t before)
+{
+	for (uint64_t start = rdtsc(); interrupts_count(pin) == before && rdtsc() - start < COME_TSC;)
+		__asm__ volatile("sti; nop; nop; cli" : : : "memory"); /* the first nop is in sti's shadow */
+	return interrupts_count(pin) != before;
 }
 
 void start_second_cpu(void)
