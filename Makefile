@@ -81,6 +81,9 @@ $(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka -ljansson
 
+# Those with items of the standard (tests/items.h), which scripts/conformance runs.
+ITEM_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(shell grep -lE 'RIG_ITEM|EVERY_ITEM' $(UNIT_SRCS)))
+
 # The user network under test is the real program, the ordinary build's also where sanitizers are on.
 unit-tests: $(UNIT_TESTS) $(if $(findstring /asan-,$(BUILD)),,minivmm-usernet)
 
@@ -126,7 +129,7 @@ payloads: $(PAYLOADS) $(BUILD)/probe.elf
 check-payload: $(PROGRAMS) payloads
 	prove tests/payload
 
-check-cli: $(PROGRAMS) payloads count-programs
+check-cli: $(PROGRAMS) payloads count-programs $(ITEM_TESTS)
 	prove tests/cli
 
 check-linux: $(PROGRAMS) guest
@@ -177,7 +180,7 @@ bench-devices: $(PROGRAMS) guest
 # --- the code's form ---------------------------------------------------------------------------------------------------
 
 # The guest's driver is in the kernel's style, which checkpatch.pl judges in tests/linux.
-C_FILES := $(wildcard vmm/*.[ch] vmm/trace/*.[ch] vmm/arch/*.h vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] devices/backend/*.[ch] devices/backend/usernet/*.[ch] dtb/*.[ch] tests/*/*.[ch])
+C_FILES := $(wildcard tests/*.h vmm/*.[ch] vmm/trace/*.[ch] vmm/arch/*.h vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] devices/backend/*.[ch] devices/backend/usernet/*.[ch] dtb/*.[ch] tests/*/*.[ch])
 CPPCHECK := cppcheck -q --std=c11 -I. --library=gnu --enable=warning,performance,portability --inline-suppr \
 	--suppress=missingIncludeSystem --suppress=resourceLeak:tests/bench/floor.c --suppress=memleak:tests/bench/floor.c \
 	-DMINIVMM_VERSION='""' -D__x86_64__ --error-exitcode=1
@@ -194,6 +197,10 @@ lint:
 docs: minivmm
 	./minivmm --trace help >docs/events.md
 
+# What the standard asks, and what a run of its tests found, here and on QEMU.
+conformance: $(PROGRAMS) payloads $(ITEM_TESTS)
+	scripts/conformance -o docs/conformance.md
+
 help:
 	@echo 'make run           boot the guest: numbers, dmesg, exits'
 	@echo 'make test          all tests'
@@ -204,6 +211,7 @@ help:
 	@echo 'make bench         figures of this machine, as ratios; alone: make count-notify  the instructions of an exit,'
 	@echo '                   make bench-devices  disk and network beside QEMU'
 	@echo 'make docs          docs/events.md, from the list of events'
+	@echo 'make conformance   docs/conformance.md, from a run of the tests of the standard, here and on QEMU'
 	@echo 'make format lint   the form of the code'
 	@echo 'make clean         what make built of minivmm itself; "rm -rf build" for the kernels too'
 	@echo 'V=1 shows commands; CC=clang works; KVM=direct|box says where guests run'
@@ -211,4 +219,4 @@ help:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/untraced $(BUILD)/tests $(PROGRAMS)
 
-.PHONY: check-sandbox all run test docs setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload bench bench-devices test-long count-programs count-notify format lint clean
+.PHONY: all run test docs conformance setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload check-sandbox bench bench-devices test-long count-programs count-notify format lint clean
