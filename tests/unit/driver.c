@@ -84,10 +84,14 @@ static int setup(void **state, uint64_t mem_size)
 	*state = rig;
 	rig->config = (struct vm_config){ .cmdline = "console=ttyS0", .mem_size = mem_size, .cpus = 1 };
 	rig->next_gpa = 1u << 20;
-	if (vm_create(&rig->vm, &rig->config) || driver_add(&rig->a, rig, "echo", NULL) ||
-	    driver_add(&rig->b, rig, "echo", NULL))
+	if (vm_create(&rig->vm, &rig->config))
 		return -1;
-	return driver_up(&rig->b, F_VERSION_1) ? 0 : -1;
+	if (driver_add(&rig->a, rig, "echo", NULL) || driver_add(&rig->b, rig, "echo", NULL) ||
+	    !driver_up(&rig->b, F_VERSION_1)) {
+		rig_teardown(state); /* or nobody would read that it failed */
+		return -1;
+	}
+	return 0;
 }
 
 int rig_setup(void **state)

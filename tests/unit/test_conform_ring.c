@@ -201,6 +201,30 @@ static void len_bytes_are_written(void **state)
 	}
 }
 
+/* A ring that is started again by QueueReady counts from 0, also in what was notified of it. */
+static void used_event_of_a_ring_started_again(void **state)
+{
+	struct driver *d = &((struct rig *)*state)->a;
+
+	assert_true(driver_up(d, F_VERSION_1 | F_EVENT_IDX));
+	for (unsigned i = 0; i < 3; i++) {
+		ring_set_used_event(&d->rings[0], (uint16_t)i);
+		assert_true(echo_serves(d));
+	}
+	ring_ready(&d->rings[0], 0);
+	ring_place(&d->rings[0], 8);
+	ring_program(&d->rings[0]);
+	ring_ready(&d->rings[0], 1);
+	reg_put(d, R_INTERRUPT_ACK, ISR_USED);
+	edges(d);
+	ring_set_used_event(&d->rings[0], 5);
+	for (unsigned i = 0; i < 7; i++) {
+		assert_true(echo_serves(d));
+		assert_int_equal(edges(d), i == 5);
+		reg_put(d, R_INTERRUPT_ACK, ISR_USED);
+	}
+}
+
 static void flags_of_every_device(void **state)
 {
 	struct driver *d;
@@ -349,6 +373,7 @@ int main(void)
 		EVERY_ITEM(51, sizes_of_every_device),
 		RIG_ITEM(53, every_head_comes_back),
 		RIG_ITEM(55, len_bytes_are_written),
+		RIG_ITEM(58, used_event_of_a_ring_started_again),
 		EVERY_ITEM(59, flags_of_every_device),
 		EVERY_ITEM(60, flags_of_every_device_with_event_idx),
 		EVERY_ITEM(61, kicks_without_buffers_of_every_device),

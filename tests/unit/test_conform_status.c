@@ -175,6 +175,27 @@ static void silence_of_every_device_after_reset(void **state)
 	}
 }
 
+/* What the device took before the reset is not given back to the next driver, also where that used the same head. */
+static void a_chain_of_before_the_reset(void **state)
+{
+	struct driver *d = &((struct rig *)*state)->a;
+	struct ring *hold = &d->rings[ECHO_HOLD];
+
+	assert_true(driver_up(d, F_VERSION_1));
+	echo_add(d, ECHO_HOLD, 0, 0, 8);
+	kick(d, ECHO_HOLD);
+	assert_true(driver_up(d, F_VERSION_1));
+	echo_add(d, ECHO_HOLD, 0, 0, 2);
+	kick(d, ECHO_HOLD);
+	assert_int_equal(echo_of(d)->n_held, 2);
+	echo_command(d, ECHO_GIVE_FIRST);
+	assert_int_equal(ring_used_idx(hold), 0);
+	assert_int_equal(edges(d), 0);
+	echo_command(d, ECHO_GIVE_TOO_LONG);
+	assert_int_equal(ring_used_idx(hold), 1);
+	assert_int_equal(ring_used_len(hold, 0), 2);
+}
+
 static void offers_of_every_device_are_whole(void **state)
 {
 	unsigned seen = 0;
@@ -356,6 +377,7 @@ int main(void)
 		EVERY_ITEM(34, a_broken_ring_of_every_device),
 		EVERY_ITEM(35, a_broken_ring_is_told_by_every_device),
 		EVERY_ITEM(36, silence_of_every_device_after_reset),
+		RIG_ITEM(36, a_chain_of_before_the_reset),
 		EVERY_ITEM(37, offers_of_every_device_are_whole),
 		EVERY_ITEM(38, subsets_of_every_device),
 		EVERY_ITEM(38, subsets_that_lack_what_they_require),

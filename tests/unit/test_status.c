@@ -240,6 +240,16 @@ static void reset_forgets_what_was_accepted(void **state)
 	assert_int_equal(reg_get(d, R_STATUS), S_ACKNOWLEDGE | S_DRIVER); /* not even VERSION_1 */
 }
 
+static void reset_forgets_bits_beyond_127(void **state)
+{
+	struct driver *d = &((struct rig *)*state)->a;
+
+	reg_put(d, R_STATUS, S_ACKNOWLEDGE | S_DRIVER);
+	reg_put(d, R_DRIVER_FEATURES_SEL, 4);
+	reg_put(d, R_DRIVER_FEATURES, 1);
+	assert_true(driver_negotiate(d, ALL_FEATURES));
+}
+
 static void a_driver_without_version_1_is_refused(void **state)
 {
 	struct driver *d = &((struct rig *)*state)->a;
@@ -318,6 +328,7 @@ int main(void)
 		RIG_ITEM(38, a_second_try_with_less),
 		RIG_ITEM(40, same_set_again_after_reset),
 		RIG_ITEM(40, reset_forgets_what_was_accepted),
+		RIG_ITEM(40, reset_forgets_bits_beyond_127),
 		RIG_ITEM(41, a_driver_without_version_1_is_refused),
 		RIG_ITEM(43, config_readable_before_features_ok),
 		RIG_ITEM(44, config_change_is_notified),
