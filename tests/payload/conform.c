@@ -6,7 +6,7 @@
 #define FINDINGS_MAX 4u
 #define AREA         256u /* bytes of descriptors; more than the others need */
 
-struct dut rng, sibling, balloon, ticker;
+struct dut rng, sibling, balloon, disk, ticker;
 
 /* Of each queue: descriptors, avail, used. */
 static uint64_t areas[4][2][3 * AREA / 8] __attribute__((aligned(4096)));

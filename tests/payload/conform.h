@@ -2,7 +2,8 @@
 /*
  * The items of tests/items.h as a guest sees them, on any machine that has virtio-mmio: minivmm, where a device tree
  * says what there is, and QEMU's microvm, where the command line does. The device under test is an entropy device,
- * which both have; a second one of the kind tells when the first has had its time; a balloon has a configuration space.
+ * which both have; a second one of the kind tells when the first has had its time; a balloon and a disk of DISK_SECTORS
+ * have configuration spaces.
  *
  * No item can keep the others from being tried: each begins with a reset, and each wait has an end.
  */
@@ -37,6 +38,7 @@
 #define BUFFER         64u /* bytes of a buffer */
 #define BYTE           0xa5
 #define VIRTIO_ID_TEST 21
+#define DISK_SECTORS   2048u
 
 /* The three areas of a queue, each where it is, and the buffers that belong to its descriptors. */
 struct queue {
@@ -54,7 +56,8 @@ struct dut {
 	struct queue queue[2];
 };
 
-extern struct dut rng, sibling, balloon, ticker; /* base 0: not there */
+extern struct dut rng, sibling, balloon, disk;
+extern struct dut ticker; /* base 0: not there */
 
 /* --- an item's verdict -------------------------------------------------------------------------------------------- */
 

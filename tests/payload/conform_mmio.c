@@ -263,6 +263,9 @@ static void config_bytes(void)
 	same(read16(actual + 2), 0x0033, "its upper half");
 	same(read16(actual + 1), 0x3322, "16 bits of it at an odd offset");
 	write32(actual, 0);
+	for (unsigned at = 0; at < 8; at++)
+		same(read8(disk.base + VIRTIO_MMIO_CONFIG + at), (uint8_t)((uint64_t)DISK_SECTORS >> 8 * at),
+		     "a byte of the disk's capacity");
 	set(&balloon, VIRTIO_MMIO_STATUS, 0);
 }
 

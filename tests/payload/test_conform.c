@@ -62,6 +62,7 @@ void payload(void)
 		struct dut *dut = type == VIRTIO_ID_RNG && rng.base ? &sibling :
 				  type == VIRTIO_ID_RNG             ? &rng :
 				  type == VIRTIO_ID_BALLOON         ? &balloon :
+				  type == VIRTIO_ID_BLOCK           ? &disk :
 				  type == VIRTIO_ID_TEST            ? &ticker :
 								      NULL;
 
@@ -70,8 +71,8 @@ void payload(void)
 			dut->pin = found.pin;
 		}
 	}
-	if (!rng.base || !sibling.base || !balloon.base) {
-		print("Bail out! two entropy devices and a balloon are needed\n");
+	if (!rng.base || !sibling.base || !balloon.base || !disk.base) {
+		print("Bail out! two entropy devices, a balloon and a disk are needed\n");
 		return;
 	}
 	interrupts_init();
