@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * inject PID THREAD execve|socket|open|getppid: has a thread of that process make a system call that its program never makes,
+ * inject PID THREAD execve|socket|open|getppid: has a thread of that process make a system call that it never makes
  * as somebody would who had taken it over. Prints "refused", where SIGSYS comes, "returned: " and the result, or
  * "died: " and how.
  */
