@@ -206,23 +206,29 @@ static void source_call(struct loop_source *source, uint32_t events)
 	}
 }
 
-int loop_run(struct loop *loop)
+int loop_round(struct loop *loop, int timeout_ms)
 {
 	struct epoll_event events[LOOP_EVENTS];
+	int n = epoll_wait(loop->epoll_fd, events, LOOP_EVENTS, timeout_ms);
 
-	while (!atomic_load(&loop->stopped)) {
-		int n = epoll_wait(loop->epoll_fd, events, LOOP_EVENTS, -1);
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < n && !atomic_load(&loop->stopped); i++) {
+		struct loop_source *source = events[i].data.ptr;
 
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		for (int i = 0; i < n && !atomic_load(&loop->stopped); i++) {
-			struct loop_source *source = events[i].data.ptr;
-
-			if (source && !source->dead)
-				source_call(source, events[i].events);
-		}
+		if (source && !source->dead)
+			source_call(source, events[i].events);
 	}
-	return 0;
+	return n;
+}
+
+int loop_run(struct loop *loop)
+{
+	int n = 0;
+
+	while (!atomic_load(&loop->stopped) && n >= 0)
+		n = loop_round(loop, -1);
+	return n < 0 ? n : 0;
 }
 
 void loop_stop(struct loop *loop)
