@@ -54,7 +54,7 @@ int vsock_unix_open(struct vsock_unix **out, const char *who, const char *path, 
 	*host = (struct vsock_unix){ .path = path, .guest_cid = guest_cid, .counts = counts };
 	host->last = &host->first;
 	host->bytes = calloc(VSOCK_CONNS, VSOCK_BUF); /* not touched, so not taken, before it is needed */
-	for (unsigned i = 0; i < VSOCK_CONNS; i++)
+	for (unsigned i = 0; host->bytes && i < VSOCK_CONNS; i++)
 		host->conns[i] =
 			(struct vsock_conn){ .host = host, .fd = -1, .bytes = host->bytes + (size_t)i * VSOCK_BUF };
 	host->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -225,7 +225,8 @@ void virtio_destroy(struct virtio_dev *dev)
 		close(dev->again_fd);
 	for (unsigned q = 0; q < dev->n_queues; q++)
 		virtq_release(&dev->queues[q]);
-	options_release(&(struct option_set){ dev->class->options, dev->priv });
+	if (dev->priv)
+		options_release(&(struct option_set){ dev->class->options, dev->priv });
 	free(dev->priv);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
