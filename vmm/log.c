@@ -47,7 +47,7 @@ void log_error(const char *fmt, ...)
 void log_block(int wait_ms, const char *prefix, const char *lines, size_t len)
 {
 	uint64_t deadline = clock_ns() + (uint64_t)wait_ms * 1000000u;
-	const char *end = lines + len;
+	const char *end = len ? lines + len : lines; /* of no lines there may be no address */
 
 	while (lines < end) {
 		const char *newline = memchr(lines, '\n', (size_t)(end - lines));
