@@ -39,6 +39,7 @@ run: | setup
 test: | setup
 	@$(MAKE) --no-print-directory $(PROGRAMS) guest unit-tests payloads count-programs $(BUILD)/tests/sandbox/inject
 	@$(MAKE) --no-print-directory check-asan
+	@$(MAKE) --no-print-directory check-corpus
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/cli tests/payload tests/sandbox tests/linux
 
 setup:
@@ -103,6 +104,50 @@ $(BUILD)/tests/sandbox/%: tests/sandbox/%.c Makefile
 
 check-sandbox: $(PROGRAMS) payloads $(BUILD)/tests/sandbox/inject
 	prove tests/sandbox
+
+# --- fuzzing: docs/fuzzing.md ------------------------------------------------------------------------------------------
+
+FUZZ_TARGETS := device kernel tree options
+FUZZ_SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/replay.c $(FUZZ_TARGETS:%=tests/fuzz/%.c),$(wildcard tests/fuzz/*.c)))
+FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
+# What runs the inputs: libFuzzer with -fsanitize=fuzzer, else a main() of our own.
+FUZZ_RUNNER := $(BUILD)/obj/tests/fuzz/replay.o
+# What faults.c stands in for.
+FUZZ_WRAP = malloc calloc realloc eventfd epoll_create1 epoll_ctl socket accept4 madvise getrandom timerfd_create timerfd_settime open ioctl $(if $(filter %/options,$@),argp_parse)
+FUZZ_SANITIZE := address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+$(FUZZ_PROGRAMS): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_SUPPORT) $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS)) $(filter %.o,$(FUZZ_RUNNER))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(FUZZ_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(filter-out %.o,$(FUZZ_RUNNER)) $(LIBS) -lcmocka -ljansson
+
+fuzz-programs: $(FUZZ_PROGRAMS)
+
+# TIME seconds for each target, or for the one of TARGET=. What is found stays in build/fuzz/TARGET/findings.
+TIME := 60
+TARGET := $(FUZZ_TARGETS)
+fuzz: fuzz-libfuzzer
+	tests/fuzz/run $(BUILD)/fuzz $(TIME) $(TARGET)
+
+fuzz-libfuzzer:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang FUZZ_RUNNER=-fsanitize=fuzzer \
+		CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE)' fuzz-programs
+
+# What "make fuzz" found that reaches something new goes into the corpus; the rest of it out.
+fuzz-merge: fuzz-libfuzzer
+	tests/fuzz/run merge $(BUILD)/fuzz $(TARGET)
+
+# The corpus once, under sanitizers; needs no clang.
+check-corpus:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan-$(notdir $(CC)) CC=$(CC) CFLAGS='-O1 -g -fsanitize=$(FUZZ_SANITIZE)' replay-corpus
+
+replay-corpus: fuzz-programs
+	@for target in $(TARGET); do $(BUILD)/tests/fuzz/$$target tests/fuzz/corpus/$$target || exit 1; done
+
+fuzz-coverage:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CC=clang \
+		CFLAGS='-O0 -g -fprofile-instr-generate -fcoverage-mapping' fuzz-programs
+	tests/fuzz/coverage $(BUILD)/coverage $(FUZZ_TARGETS)
 
 # --- payload tests: bare-metal guests on the direct /dev/kvm ---------------------------------------------------------
 
@@ -191,7 +236,7 @@ format:
 lint:
 	$(CPPCHECK) vmm devices dtb tests/bench
 	clang-format --dry-run -Werror $(C_FILES)
-	shellcheck -x -P SCRIPTDIR -S warning -e SC2187,SC2054 $(filter-out %.awk %.bt,$(wildcard scripts/*)) tests/*.sh $(wildcard tests/*/*.t tests/*/*.sh)
+	shellcheck -x -P SCRIPTDIR -S warning -e SC2187,SC2054 $(filter-out %.awk %.bt,$(wildcard scripts/*)) tests/*.sh tests/fuzz/run tests/fuzz/coverage $(wildcard tests/*/*.t tests/*/*.sh)
 
 # The manual of events is the list in vmm/trace.h, as minivmm itself tells it.
 docs: minivmm
@@ -207,6 +252,8 @@ help:
 	@echo 'make check-unit    unit tests (no KVM);  check-asan  the same under sanitizers'
 	@echo 'make check-cli     command line;  check-payload  bare-metal guests;  check-linux  Linux guests'
 	@echo 'make check-sandbox what a thread that was taken over can do'
+	@echo 'make fuzz          libFuzzer, a minute a target (TIME=, TARGET=: docs/fuzzing.md);  check-corpus  its inputs once'
+	@echo '                   fuzz-coverage  what they reach'
 	@echo 'make test-long     the slow campaigns'
 	@echo 'make bench         figures of this machine, as ratios; alone: make count-notify  the instructions of an exit,'
 	@echo '                   make bench-devices  disk and network beside QEMU'
@@ -217,6 +264,9 @@ help:
 	@echo 'V=1 shows commands; CC=clang works; KVM=direct|box says where guests run'
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/untraced $(BUILD)/tests $(PROGRAMS)
+	rm -rf $(BUILD)/obj $(BUILD)/asan-* $(BUILD)/fuzz $(BUILD)/coverage $(BUILD)/untraced $(BUILD)/tests $(PROGRAMS)
 
-.PHONY: all run test docs conformance setup guest help check-cli check-linux unit-tests check-unit check-asan payloads check-payload check-sandbox bench bench-devices test-long count-programs count-notify format lint clean
+.PHONY: all run test docs conformance setup guest help lint format clean
+.PHONY: check-cli check-linux unit-tests check-unit check-asan payloads check-payload check-sandbox test-long
+.PHONY: fuzz fuzz-programs fuzz-libfuzzer fuzz-merge check-corpus replay-corpus fuzz-coverage
+.PHONY: bench bench-devices count-programs count-notify
