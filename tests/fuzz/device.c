@@ -162,11 +162,12 @@ static void op_event(struct session *s)
 		ring_set_used_event(ring, (uint16_t)(ring_used_idx(ring) + value / 2));
 }
 
-/* Up to 16 bytes of guest memory: of the rings, or of the last buffers. */
+/* Up to 16 bytes of guest memory: of the rings, of the buffers, or before the RAM's end. */
 static void op_memory(struct session *s)
 {
-	uint64_t from = input_u8(&s->in) & 1 ? SESSION_RINGS : SESSION_DATA;
-	uint64_t gpa = from + input_u16(&s->in);
+	uint8_t code = input_u8(&s->in);
+	uint16_t off = input_u16(&s->in);
+	uint64_t gpa = code & 2 ? SESSION_RAM - 16 - off : (code & 1 ? SESSION_RINGS : SESSION_DATA) + off;
 
 	input_bytes(&s->in, gpa_ptr(&s->rig, gpa, 16), 16);
 }
