@@ -40,7 +40,7 @@ test: | setup
 	@$(MAKE) --no-print-directory $(PROGRAMS) guest unit-tests payloads count-programs $(BUILD)/tests/sandbox/inject
 	@$(MAKE) --no-print-directory check-asan
 	@$(MAKE) --no-print-directory check-corpus
-	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/cli tests/payload tests/sandbox tests/linux
+	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/model tests/cli tests/payload tests/sandbox tests/linux
 
 setup:
 	@scripts/setup
@@ -177,6 +177,10 @@ check-payload: $(PROGRAMS) payloads
 check-cli: $(PROGRAMS) payloads count-programs $(ITEM_TESTS)
 	prove tests/cli
 
+# Spin's model of the ring's notifications: about a minute.
+check-model:
+	prove --timer tests/model
+
 check-linux: $(PROGRAMS) guest
 	prove --timer tests/linux
 
@@ -250,6 +254,7 @@ help:
 	@echo 'make run           boot the guest: numbers, dmesg, exits'
 	@echo 'make test          all tests'
 	@echo 'make check-unit    unit tests (no KVM);  check-asan  the same under sanitizers'
+	@echo 'make check-model   no kick and no interrupt is lost: every interleaving of a model'
 	@echo 'make check-cli     command line;  check-payload  bare-metal guests;  check-linux  Linux guests'
 	@echo 'make check-sandbox what a thread that was taken over can do'
 	@echo 'make fuzz          libFuzzer, a minute a target (TIME=, TARGET=: docs/fuzzing.md);  check-corpus  its inputs once'
@@ -270,3 +275,4 @@ clean:
 .PHONY: check-cli check-linux unit-tests check-unit check-asan payloads check-payload check-sandbox test-long
 .PHONY: fuzz fuzz-programs fuzz-libfuzzer fuzz-merge check-corpus replay-corpus fuzz-coverage
 .PHONY: bench bench-devices count-programs count-notify
+.PHONY: check-model
