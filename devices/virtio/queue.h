@@ -4,6 +4,36 @@
  *
  * A broken rule is returned as a string that names rule and clause; the core fails the device with it. All functions
  * are called under the device's lock.
+ *
+ * The driver holds no lock of ours, so what it shares with us has an order by barriers, each with a partner on its
+ * side. tests/model/ring.pml has them step by step, and takes each away once.
+ *
+ * 1. An entry before its index. The driver's write barrier before it adds to avail.idx (2.7.13.3) is the release to
+ *    avail_pending()'s acquire: entry, descriptors and buffer are what it wrote. virtq_publish() stores used.idx with
+ *    release; the partner is the driver's read barrier behind its load of it (2.7.14).
+ *
+ * 2. No kick is lost.       arm_kicks(), virtq_pop()       driver (2.7.13.4)
+ *                           store avail_event              store avail.idx
+ *                           full barrier                   full barrier
+ *                           load avail.idx again           load avail_event
+ *    Acquire and release let a load pass the store before it, and so does x86: both sides would see what was before,
+ *    and sleep. With both full barriers one of them at least sees the other's store: the driver kicks, or our second
+ *    look finds the entry. Without EVENT_IDX every kick comes: used.flags stays 0. A ring that is left with entries in
+ *    it, as the share of a kick was used up, is not armed: virtio_leave() has the loop come back to it.
+ *
+ * 3. No interrupt is lost.  virtq_publish(), _notify()     driver (2.7.14)
+ *                           store used.idx                 store used_event, or avail.flags
+ *                           full barrier                   full barrier
+ *                           load used_event, avail.flags   load used.idx again
+ *
+ * 4. The line is edge-triggered. InterruptStatus changes under the device's lock alone. A bit that is set already needs
+ *    no edge: the driver has its ACK still to write, which takes the lock, and looks at the rings behind that. A second
+ *    bit needs one: it may come between the driver's read of InterruptStatus and its ACK, which leaves it set, and
+ *    nothing else would tell of it (virtio_interrupt(), virtio_acknowledge()).
+ *
+ * 5. Eventfds. on_kick() and virtio_kick_again() read theirs before they look at the ring, so that a kick which comes
+ *    meanwhile makes it readable again. The exit of a kick, write(2) and read(2) put in order what is before and behind
+ *    them: a kick and an edge (irq_raise()) need no barrier of their own.
  */
 #ifndef MINIVMM_VIRTIO_QUEUE_H
 #define MINIVMM_VIRTIO_QUEUE_H
