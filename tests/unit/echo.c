@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "devices/virtio/core.h"
 #include "tests/unit/driver.h"
 
 static void echo_chain(struct virtio_dev *dev, struct virtio_chain *chain)
@@ -112,6 +113,15 @@ VIRTIO_DEVICE(echo_class);
 struct echo *echo_of(struct driver *driver)
 {
 	return virtio_priv(driver->dev);
+}
+
+unsigned echo_held(struct driver *driver)
+{
+	pthread_mutex_lock(&driver->dev->lock);
+	unsigned n = echo_of(driver)->n_held;
+
+	pthread_mutex_unlock(&driver->dev->lock);
+	return n;
 }
 
 void echo_command(struct driver *driver, uint8_t command)

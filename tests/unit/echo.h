@@ -40,6 +40,8 @@ struct driver;
 struct rig;
 
 struct echo *echo_of(struct driver *driver);
+/* n_held, also while the loop is at work on it. */
+unsigned echo_held(struct driver *driver);
 /* A write of the command byte, as a driver does it. */
 void echo_command(struct driver *driver, uint8_t command);
 /* Sends bytes through queue 0 with descriptors 0 and 1, and checks what comes back. */

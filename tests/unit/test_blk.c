@@ -366,6 +366,7 @@ static void options_refused(void **state)
 	blkdrive_add(blk, NULL); /* not one of these kept the image */
 	blkdrive_up(blk, 0, 8);
 	blkdrive_works(blk);
+	rig_loop_stop(blk->rig);                /* devices come while it does not run: loop.h */
 	refuses(blk, blk->path, "", blk->path); /* it is ours */
 	refuses(blk, blk->path, "readonly=on", blk->path);
 }

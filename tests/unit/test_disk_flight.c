@@ -151,7 +151,8 @@ static void a_group_is_dropped(void **state)
 	for (unsigned i = 0; i < 128; i++) {
 		bool stays = i % 8 == 7;
 
-		asked[i].request = (struct disk_request){ .op = DISK_READ,
+		/* writes: many may be of the same memory at once */
+		asked[i].request = (struct disk_request){ .op = DISK_WRITE,
 							  .group = stays ? 0 : DISK_GROUPS - 1,
 							  .len = stays ? few.iov_len : all.iov_len,
 							  .iov = stays ? &few : &all,

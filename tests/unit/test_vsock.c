@@ -24,6 +24,7 @@ static void identity(void **state)
 	struct driver d;
 	char options[128];
 
+	rig_loop_stop(peer->rig); /* devices come while it does not run: loop.h */
 	assert_int_equal(reg_get(&peer->d, R_DEVICE_ID), 19);
 	for (unsigned q = 0; q < 4; q++) {
 		reg_put(&peer->d, R_QUEUE_SEL, q);
@@ -55,6 +56,7 @@ static void wrong_options(void **state)
 	struct peer *peer = *state;
 	struct driver d;
 
+	rig_loop_stop(peer->rig);
 	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		if (i == 5 && access("/dev/vhost-vsock", F_OK) == 0)
 			continue;
@@ -75,6 +77,7 @@ static void the_socket_file(void **state)
 	struct driver d;
 	struct stat st;
 
+	rig_loop_stop(peer->rig);
 	assert_int_equal(stat(peer->path, &st), 0);
 	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
 
@@ -207,19 +210,20 @@ static void fire(struct peer *peer)
 {
 	const struct itimerspec now = { .it_value.tv_nsec = 1 };
 	struct vsock_unix *host = peer_backend(peer);
-	struct vsock_conn *conn = host->conns;
+	enum conn_state before, state;
+	unsigned age_before, age;
 	struct itimerspec left;
 
-	while (conn->state == CONN_FREE)
-		conn++;
-	enum conn_state state = conn->state;
-	unsigned age = conn->age;
-
+	peer_conn(peer, &before, &age_before);
+	state = before;
+	age = age_before;
 	assert_int_equal(timerfd_gettime(host->timer_fd, &left), 0);
 	assert_true(left.it_value.tv_sec || left.it_value.tv_nsec); /* it would come by itself */
 	timerfd_settime(host->timer_fd, 0, &now, NULL);
-	for (unsigned ms = 0; ms < 5000 && conn->state == state && conn->age == age; ms++)
+	for (unsigned ms = 0; ms < 5000 && state == before && age == age_before; ms++) {
 		sleep_ms(1);
+		peer_conn(peer, &state, &age);
+	}
 	sleep_ms(2); /* the timer is set anew */
 }
 
@@ -259,7 +263,9 @@ static void ports_that_come_round(void **state)
 	struct flow flows[3];
 
 	for (unsigned i = 0; i < 3; i++) {
+		peer_lock(peer);
 		peer_backend(peer)->counts->next_port = 0x3fffffff;
+		peer_unlock(peer);
 		flow_from_host(&flows[i], peer, 5);
 	}
 	assert_int_equal(flows[0].host_port, 0x7fffffff);

@@ -185,6 +185,15 @@ static void floods(void **state)
 	peer_is_well(peer);
 }
 
+static bool is_muted(struct peer *peer)
+{
+	peer_lock(peer);
+	bool muted = peer_backend(peer)->muted;
+
+	peer_unlock(peer);
+	return muted;
+}
+
 /* This process has no descriptor left: who connects waits, and costs nothing meanwhile. */
 static void no_descriptors(void **state)
 {
@@ -201,14 +210,14 @@ static void no_descriptors(void **state)
 	setrlimit(RLIMIT_NOFILE, &none);
 	host_dial_from(fd, peer->path);
 	host_write(fd, "CONNECT 5\n", 10);
-	for (unsigned ms = 0; ms < 5000 && !host->muted; ms++)
+	for (unsigned ms = 0; ms < 5000 && !is_muted(peer); ms++)
 		sleep_ms(1);
-	assert_true(host->muted);
+	assert_true(is_muted(peer));
 	setrlimit(RLIMIT_NOFILE, &before);
 	peer_silent(peer);
 	timerfd_settime(host->timer_fd, 0, &now, NULL);
 	assert_int_equal(peer_receive(peer)->op, REQUEST);
-	assert_false(host->muted);
+	assert_false(is_muted(peer));
 	close(fd);
 	peer_is_well(peer);
 }

@@ -154,8 +154,10 @@ static void echo_of_1_mib(void **state)
 	flow_from_host(&flow, peer, 5);
 	struct vsock_conn *conn = conn_find(peer_backend(peer), flow.host_port, 5);
 
+	peer_lock(peer);
 	conn->tx_cnt = conn->peer_fwd_cnt = flow.fwd_cnt = 0u - 70000;
 	conn->rx_cnt = conn->fwd_cnt = conn->told_cnt = flow.tx_cnt = flow.peer_fwd = 0u - 99999;
+	peer_unlock(peer);
 	flow.buf_alloc = 1000;
 	flow_send(&flow, CREDIT_UPDATE, 0, NULL, 0);
 	host.fd = flow.fd;

@@ -126,9 +126,24 @@ static uint8_t *field(struct peer *peer, const char *name)
 	return NULL;
 }
 
+void peer_lock(struct peer *peer)
+{
+	pthread_mutex_lock(&peer->d.dev->lock);
+}
+
+void peer_unlock(struct peer *peer)
+{
+	pthread_mutex_unlock(&peer->d.dev->lock);
+}
+
 const struct vsock_counts *peer_counts(struct peer *peer)
 {
-	return (const struct vsock_counts *)(field(peer, "connections") - offsetof(struct vsock_counts, connections));
+	static struct vsock_counts counts;
+
+	peer_lock(peer);
+	memcpy(&counts, field(peer, "connections") - offsetof(struct vsock_counts, connections), sizeof(counts));
+	peer_unlock(peer);
+	return &counts;
 }
 
 struct vsock_unix *peer_backend(struct peer *peer)
@@ -249,6 +264,18 @@ void peer_expect_open(struct peer *peer, uint32_t open)
 	for (unsigned ms = 0; ms < WAIT_MS && peer_counts(peer)->open != open; ms++)
 		sleep_ms(1);
 	assert_int_equal(peer_counts(peer)->open, open);
+}
+
+void peer_conn(struct peer *peer, enum conn_state *state, unsigned *age)
+{
+	const struct vsock_conn *conn = peer_backend(peer)->conns;
+
+	peer_lock(peer);
+	for (unsigned i = 0; i < VSOCK_CONNS - 1 && conn->state == CONN_FREE; i++)
+		conn++;
+	*state = conn->state;
+	*age = conn->age;
+	peer_unlock(peer);
 }
 
 /* --- connections -------------------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_VSOCK_H
 #define TESTS_UNIT_VSOCK_H
 
+#include "devices/backend/vsock_conn.h"
 #include "devices/backend/vsock_unix.h"
 #include "tests/unit/driver.h"
 
@@ -64,8 +65,14 @@ void peer_up(struct peer *peer, uint16_t n, uint32_t len);
 /* Kicks, and waits until the device has done what it could. */
 void peer_kick(struct peer *peer, unsigned q);
 void peer_add_rx(struct peer *peer, uint16_t head, uint32_t len);
+/* As they are now; until the next call. */
 const struct vsock_counts *peer_counts(struct peer *peer);
+/* Looked into between peer_lock() and peer_unlock(): the loop works on it. */
 struct vsock_unix *peer_backend(struct peer *peer);
+/* What the one connection that there is is at. */
+void peer_conn(struct peer *peer, enum conn_state *state, unsigned *age);
+void peer_lock(struct peer *peer);
+void peer_unlock(struct peer *peer);
 
 /* peer->out with the addresses of a flow of `guest_port` to `host_port`, no payload. */
 struct packet *peer_packet(struct peer *peer, enum op op, uint32_t guest_port, uint32_t host_port);
