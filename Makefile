@@ -40,6 +40,7 @@ test: | setup
 	@$(MAKE) --no-print-directory $(PROGRAMS) guest unit-tests payloads count-programs $(BUILD)/tests/sandbox/inject
 	@$(MAKE) --no-print-directory check-asan
 	@$(MAKE) --no-print-directory check-corpus
+	@$(MAKE) --no-print-directory check-tsan
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/model tests/cli tests/payload tests/sandbox tests/linux
 
 setup:
@@ -148,6 +149,25 @@ fuzz-coverage:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CC=clang \
 		CFLAGS='-O0 -g -fprofile-instr-generate -fcoverage-mapping' fuzz-programs
 	tests/fuzz/coverage $(BUILD)/coverage $(FUZZ_TARGETS)
+# --- threads at work on all devices at once, and what uses threads, under the thread sanitizer ------------------------
+
+STRESS := $(BUILD)/tests/stress/threads
+$(STRESS): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/stress/*.c)) $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -luring -lcmocka -ljansson
+
+TIME := 10
+# gcc warns that it does not see what a fence orders: it need not, a fence here is between accesses that are atomic.
+TSAN_CFLAGS := -O1 -g -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan)
+TSAN_TESTS := balloon blk_flight console_ports disk_flight events input loop net_hostile notify recorder ring rng stats \
+	terminal testdev tracefile traceloss vsock vsock_floods vsock_flow
+check-tsan:
+	$(MAKE) BUILD=$(BUILD)/tsan-$(notdir $(CC)) CC=$(CC) CFLAGS='$(TSAN_CFLAGS)' TIME=$(TIME) check-threads
+
+check-threads: $(STRESS) $(TSAN_TESTS:%=$(BUILD)/tests/unit/test_%)
+	CMOCKA_MESSAGE_OUTPUT=TAP prove $(TSAN_TESTS:%=$(BUILD)/tests/unit/test_%)
+	$(STRESS) $(TIME)
 
 # --- payload tests: bare-metal guests on the direct /dev/kvm ---------------------------------------------------------
 
@@ -187,6 +207,7 @@ check-linux: $(PROGRAMS) guest
 # What "make test" does for some seconds or a few times, for a minute or a hundred times.
 test-long: $(PROGRAMS) guest
 	MINIVMM_LONG=1 prove --timer tests/linux/mix.t tests/linux/kill.t
+	$(MAKE) check-tsan TIME=600
 
 # --- benchmarks: figures of this run, times as ratios that pass or fail nothing; counts of instructions are held to bounds ------------------------------------------
 
@@ -254,6 +275,7 @@ help:
 	@echo 'make run           boot the guest: numbers, dmesg, exits'
 	@echo 'make test          all tests'
 	@echo 'make check-unit    unit tests (no KVM);  check-asan  the same under sanitizers'
+	@echo 'make check-tsan    threads at work on all devices, under the thread sanitizer; TIME=seconds'
 	@echo 'make check-model   no kick and no interrupt is lost: every interleaving of a model'
 	@echo 'make check-cli     command line;  check-payload  bare-metal guests;  check-linux  Linux guests'
 	@echo 'make check-sandbox what a thread that was taken over can do'
@@ -276,3 +298,4 @@ clean:
 .PHONY: fuzz fuzz-programs fuzz-libfuzzer fuzz-merge check-corpus replay-corpus fuzz-coverage
 .PHONY: bench bench-devices count-programs count-notify
 .PHONY: check-model
+.PHONY: check-tsan check-threads
