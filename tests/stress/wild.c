@@ -96,7 +96,7 @@ static uint32_t any_len(uint64_t *seed)
 	return lens[choose(seed, 8)];
 }
 
-/* Where Linux would have put a request, so that some are one; then a word of the tables. */
+/* A word of the tables; and now and then a disk's request. */
 static void flip(const struct wild *wild, uint8_t *memory, uint64_t *seed)
 {
 	uint8_t *queue = memory + choose(seed, wild->d.dev->n_queues) * WILD_QUEUE;
@@ -122,13 +122,33 @@ static void flip(const struct wild *wild, uint8_t *memory, uint64_t *seed)
 	}
 }
 
+/* Requests that are in order, for a disk too: to be spoilt. */
+static void lay_out(uint8_t *queue, uint64_t *seed)
+{
+	static const uint32_t lens[] = { 16, 512, 1 };
+	static const uint16_t flags[] = { D_NEXT, D_NEXT | D_WRITE, D_WRITE };
+
+	memset(queue, 0, WILD_QUEUE);
+	for (unsigned i = 0; i < WILD_NUM - 1; i++) {
+		uint64_t addr = htole64(WILD_DATA + 16 * (uint64_t)choose(seed, 1024));
+		uint32_t len = htole32(lens[i % 3]);
+		uint16_t rest[2] = { htole16(flags[i % 3]), htole16((uint16_t)(i + 1)) };
+		uint16_t head = htole16((uint16_t)(i % 5 * 3));
+
+		memcpy(queue + 16 * i, &addr, sizeof(addr));
+		memcpy(queue + 16 * i + 8, &len, sizeof(len));
+		memcpy(queue + 16 * i + 12, rest, sizeof(rest));
+		memcpy(queue + WILD_AVAIL + 4 + 2 * i, &head, sizeof(head));
+	}
+}
+
 static void set_up(struct wild *wild, uint8_t *memory, uint64_t *seed)
 {
 	struct driver *d = &wild->d;
 
-	memset(memory, 0, d->dev->n_queues * WILD_QUEUE);
 	driver_negotiate(d, offered_features(d));
 	for (unsigned q = 0; q < d->dev->n_queues; q++) {
+		lay_out(memory + q * WILD_QUEUE, seed);
 		uint64_t gpa = q * WILD_QUEUE;
 		struct ring ring = { .driver = d,
 				     .q = q,
@@ -154,7 +174,7 @@ void wild_step(struct wild *wild, unsigned cpu, uint64_t *seed)
 	unsigned n = wild->d.dev->n_queues;
 	uint8_t *memory = wild->alias[cpu];
 
-	for (unsigned i = choose(seed, 16); i; i--)
+	for (unsigned i = choose(seed, 6); i; i--)
 		flip(wild, memory, seed);
 	switch (choose(seed, 32)) {
 	case 0:
@@ -163,10 +183,9 @@ void wild_step(struct wild *wild, unsigned cpu, uint64_t *seed)
 	case 3: reg_put(&wild->d, reg, choose(seed, 32)); break;
 	case 4: reg_put(&wild->d, reg, (uint32_t)random_next(seed)); break;
 	case 5: edges(&wild->d); break;
-	case 6:
+	default:
+		give_kick(&wild->d, choose(seed, n));
 		if (reg_get(&wild->d, R_STATUS) & S_NEEDS_RESET)
 			set_up(wild, memory, seed);
-		break;
-	default: give_kick(&wild->d, choose(seed, n));
 	}
 }
