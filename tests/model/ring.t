@@ -8,8 +8,8 @@ RUN_SECONDS=600
 command -v spin >/dev/null || skip_all 'spin is not installed: run scripts/setup'
 cd "$TMP" || exit 1
 
-# check FLAGS...: builds the variant's verifier and runs it. RESULT: "holds", "sleeps" (somebody for ever), "stale" (what
-# was read from the ring is not what was written there), or what went wrong.
+# check FLAGS...: builds the variant's verifier and runs it. RESULT: "holds", "sleeps" (somebody for ever), "stale"
+# (what was read from the ring is not what was written there), or what went wrong.
 check() {
 	RESULT='does not build'
 	run spin -a "$@" "$ROOT/tests/model/ring.pml"

@@ -2,8 +2,8 @@
 /*
  * threads SECONDS [SEED]: machines one after the other, each with a device of every class, and wild ones beside them
  * (stress.h). Two vCPU threads do what drivers do, the loop's thread runs timers, kicks by eventfd and watches, the
- * disk has threads of its own, and one more plays the host's programs. At the end of each machine nothing may be lost:
- * what was made available is used without another kick, and taken back by interrupts alone.
+ * disk has threads of its own, and one more plays the host's programs. Each burst of work is followed by a rest, in
+ * which nothing may be lost: what was made available is used without another kick, and taken back by interrupts alone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +42,7 @@ struct vcpu_thread {
 };
 
 static int report_fd = STDERR_FILENO;
+static uint64_t first_seed;
 
 void give_up(const char *fmt, ...)
 {
@@ -52,7 +53,7 @@ void give_up(const char *fmt, ...)
 	int n = vsnprintf(text, sizeof(text), fmt, args);
 
 	va_end(args);
-	dprintf(report_fd, "threads: %.*s\n", n, text);
+	dprintf(report_fd, "threads: %.*s; seed %llu\n", n, text, (unsigned long long)first_seed);
 	_exit(1);
 }
 
@@ -273,6 +274,7 @@ int main(int argc, char **argv)
 	struct totals totals[LANES_MAX] = { 0 };
 	unsigned n = 0;
 
+	first_seed = seed;
 	signal(SIGPIPE, SIG_IGN); /* as minivmm does */
 	do {
 		machine_run(n, seed + 1000 * n, totals);
