@@ -109,24 +109,37 @@ static int watch(const struct port *port, int fd, uint32_t events)
 	return epoll_ctl(port->set_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+/* Remembers which file is ours, so that no other is removed in its place. */
+static int know_path(struct port *port)
+{
+	struct stat st;
+
+	if (lstat(port->addr.sun_path, &st) < 0) {
+		int err = -errno;
+
+		unlink(port->addr.sun_path); /* bind(2) made it just now */
+		return err;
+	}
+	port->dev = st.st_dev;
+	port->ino = st.st_ino;
+	return 0;
+}
+
 int port_open(struct port *port, const char *who, const char *spec, int set_fd, uint32_t id)
 {
 	struct port made = { .set_fd = set_fd, .id = id, .listen_fd = -1, .client_fd = -1 };
-	struct stat st;
 	int err = parse(&made, who, spec);
 
 	*port = (struct port){ .listen_fd = -1, .client_fd = -1 };
 	if (err)
 		return err;
 	err = bind_path(&made, who, spec);
-	if (!err && lstat(made.addr.sun_path, &st) == 0) {
-		made.dev = st.st_dev;
-		made.ino = st.st_ino;
-	}
 	if (err) {
 		made.addr.sun_path[0] = '\0'; /* what is there is not ours */
 	} else {
-		err = listen(made.listen_fd, BACKLOG) < 0 ? -errno : watch(&made, made.listen_fd, EPOLLIN);
+		err = know_path(&made);
+		if (!err)
+			err = listen(made.listen_fd, BACKLOG) < 0 ? -errno : watch(&made, made.listen_fd, EPOLLIN);
 		if (err)
 			log_error("%s: port=%s: %s", who, spec, strerror(-err));
 	}

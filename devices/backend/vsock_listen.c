@@ -73,9 +73,14 @@ static int bind_and_listen(struct vsock_listener *listener)
 	struct stat st;
 
 	/* the mode of the socket is that of its file, from its first moment on */
-	if (fchmod(listener->fd, 0600) < 0 || bind(listener->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    lstat(listener->path, &st) < 0)
+	if (fchmod(listener->fd, 0600) < 0 || bind(listener->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -errno;
+	if (lstat(listener->path, &st) < 0) {
+		int err = -errno;
+
+		unlink(listener->path); /* bind(2) made it just now: it is nobody else's */
+		return err;
+	}
 	listener->bound = true;
 	listener->dev = st.st_dev;
 	listener->ino = st.st_ino;

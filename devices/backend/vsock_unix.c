@@ -67,10 +67,13 @@ int vsock_unix_open(struct vsock_unix **out, const char *who, const char *path, 
 		goto fail;
 	}
 	err = listener_open(&host->listener, who, path, UNIX_PATH_LEN - 1 - PORT_SUFFIX);
-	if (!err)
-		err = watch(host, EPOLL_CTL_ADD, &host->listener.fd, EPOLLIN);
 	if (err)
 		goto fail_listener;
+	err = watch(host, EPOLL_CTL_ADD, &host->listener.fd, EPOLLIN);
+	if (err) {
+		log_error("%s: socket=%s: %s", who, path, strerror(-err));
+		goto fail_listener;
+	}
 	*out = host;
 	return 0;
 fail_listener:
