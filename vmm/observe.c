@@ -322,9 +322,7 @@ int observe_start(struct observer **out, struct vm *vm)
 		*out = observer;
 		return 0;
 	}
-	while (vm->trace.n_files)
-		trace_file_discard(vm->trace.files[--vm->trace.n_files]);
-	observer_free(observer);
+	observe_cancel(observer);
 	return err;
 }
 
@@ -342,6 +340,18 @@ void observe_stop(struct observer *observer)
 {
 	if (observer)
 		loop_stop(observer->loop);
+}
+
+void observe_cancel(struct observer *observer)
+{
+	if (!observer)
+		return;
+	struct trace *trace = &observer->vm->trace;
+
+	while (trace->n_files)
+		trace_file_discard(trace->files[--trace->n_files]);
+	trace->on = trace->recorder;
+	observer_free(observer);
 }
 
 /* What the recorder is shown for, or NULL. */

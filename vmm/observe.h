@@ -17,6 +17,9 @@ void observe_stop(struct observer *observer);
  * accident. NULL is ignored. Frees the observer. */
 void observe_end(struct observer *observer, int status);
 
+/* The vCPUs could not start: takes back what observe_start() made. NULL is ignored. Frees the observer. */
+void observe_cancel(struct observer *observer);
+
 /* The rest is for any thread, with any lock, and never waits. */
 
 /* SIGUSR1, Ctrl-A s: the counts as they are now. */

@@ -330,6 +330,8 @@ int vm_run(struct vm *vm)
 	pthread_mutex_lock(&vm->gate);
 	if (!err)
 		err = start_threads(vm);
+	bool ran = !err;
+
 	if (err)
 		vm_stop(vm, VM_END_ERROR);
 	pthread_mutex_unlock(&vm->gate);
@@ -343,7 +345,10 @@ int vm_run(struct vm *vm)
 
 	if (terminal_finish(vm->terminal) < 0 && status == VM_END_OK)
 		status = VM_END_ERROR;
-	observe_end(vm->observer, status);
+	if (ran)
+		observe_end(vm->observer, status);
+	else
+		observe_cancel(vm->observer);
 	vm->observer = NULL;
 	return status;
 }

@@ -248,8 +248,6 @@ static int open_path(struct trace_file *file, const char *const *spared)
 	/* a new one too: by now the name of the counts means it, which are to come there */
 	int err = spare(file, &st, spared);
 
-	if (err && file->is_new)
-		unlink(file->path);
 	if (!err && file->is_regular && ftruncate(file->fd, 0) < 0) {
 		err = -errno;
 		log_error("--trace %s: %s", file->path, strerror(-err));
@@ -296,13 +294,13 @@ int trace_file_open(struct trace_file **out, const char *spec, const char *const
 		err = thread_start(&file->thread, sandbox, BY_WRITER, "trace", file_thread, file);
 	if (err) {
 		log_error("--trace %s: cannot begin it: %s", file->path, strerror(-err));
-		if (file->is_new)
-			unlink(file->path);
 		goto fail;
 	}
 	*out = file;
 	return 0;
 fail:
+	if (file->is_new)
+		unlink(file->path);
 	file_free(file);
 	return err;
 }
