@@ -41,7 +41,7 @@ test: | setup
 	@$(MAKE) --no-print-directory check-asan
 	@$(MAKE) --no-print-directory check-corpus
 	@$(MAKE) --no-print-directory check-tsan
-	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/model tests/cli tests/payload tests/sandbox tests/linux
+	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/model tests/host tests/cli tests/payload tests/sandbox tests/linux
 
 setup:
 	@scripts/setup
@@ -201,6 +201,9 @@ check-cli: $(PROGRAMS) payloads count-programs $(ITEM_TESTS)
 # Spin's model of the ring's notifications: about a minute.
 check-model:
 	prove --timer tests/model
+# Each system call and each allocation fails once.
+check-host: $(PROGRAMS) payloads
+	prove --timer tests/host
 
 check-linux: $(PROGRAMS) guest
 	prove --timer tests/linux
@@ -209,6 +212,8 @@ check-linux: $(PROGRAMS) guest
 test-long: $(PROGRAMS) guest
 	MINIVMM_LONG=1 prove --timer tests/linux/mix.t tests/linux/kill.t
 	$(MAKE) check-tsan TIME=600
+test-long: $(PROGRAMS) guest payloads
+	MINIVMM_LONG=1 prove --timer tests/linux/mix.t tests/linux/kill.t tests/host
 
 # --- benchmarks: figures of this run, times as ratios that pass or fail nothing; counts of instructions are held to bounds ------------------------------------------
 
@@ -282,6 +287,7 @@ help:
 	@echo 'make check-sandbox what a thread that was taken over can do'
 	@echo 'make fuzz          libFuzzer, a minute a target (TIME=, TARGET=: docs/fuzzing.md);  check-corpus  its inputs once'
 	@echo '                   fuzz-coverage  what they reach'
+	@echo 'make check-host    a host that fails: each system call, each allocation'
 	@echo 'make test-long     the slow campaigns'
 	@echo 'make bench         figures of this machine, as ratios; alone: make count-notify  the instructions of an exit,'
 	@echo '                   make bench-devices  disk and network beside QEMU'
@@ -300,3 +306,4 @@ clean:
 .PHONY: bench bench-devices count-programs count-notify
 .PHONY: check-model
 .PHONY: check-tsan check-threads
+.PHONY: check-host
