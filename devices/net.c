@@ -171,14 +171,18 @@ static int net_create(struct virtio_dev *dev)
 	link_allow(&net->wire.link, virtio_sandbox(dev));
 	net->wire.on_gone = net_gone;
 	net->pairs = calloc(net->wire.link.n_fds, sizeof(*net->pairs));
-	for (unsigned i = 0; net->pairs && i < net->wire.link.n_fds && !err; i++)
+	if (!net->pairs) {
+		virtio_error(dev, "its pairs of queues: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < net->wire.link.n_fds && !err; i++)
 		err = net_pair_init(&net->pairs[i], dev, &net->wire, i);
 	config->status = htole16(VIRTIO_NET_S_LINK_UP);
 	config->max_virtqueue_pairs = htole16((uint16_t)net->wire.link.n_fds);
 	virtio_set_queues(dev, 2 * net->wire.link.n_fds + 1);
 	virtio_offer(dev, net->wire.link.vnet_hdr ? NET_OFFLOADS : 0);
 	virtio_offer(dev, net->wire.link.n_fds > 1 ? FEATURE(VIRTIO_NET_F_MQ) : 0);
-	return net->pairs ? err : -ENOMEM;
+	return err;
 }
 
 static void net_destroy(struct virtio_dev *dev)

@@ -120,7 +120,7 @@ int power_create(struct vm *vm)
 	int err = -ENOMEM;
 
 	if (!power)
-		return err;
+		goto fail;
 	power->vm = vm;
 	err = vm_alloc_mmio(vm, POWER_WINDOW, &power->gpa);
 	if (!err) {
@@ -137,9 +137,10 @@ int power_create(struct vm *vm)
 	}
 	if (!err)
 		err = vm_add_device(vm, &power_device, power);
-	if (err) {
-		log_error("power control: %s", strerror(-err));
-		free(power);
-	}
+	if (!err)
+		return 0;
+fail:
+	log_error("power control: %s", strerror(-err));
+	free(power);
 	return err;
 }

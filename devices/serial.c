@@ -283,7 +283,7 @@ int serial_create(struct vm *vm)
 	int err = -ENOMEM;
 
 	if (!serial)
-		return err;
+		goto fail;
 	serial->terminal = vm->terminal;
 	serial->divisor[0] = SERIAL_CLOCK / 16 / SERIAL_BAUD;
 	pthread_mutex_init(&serial->lock, NULL);
@@ -297,11 +297,13 @@ int serial_create(struct vm *vm)
 	}
 	if (!err)
 		err = vm_add_device(vm, &serial_device, serial);
-	if (err) {
-		log_error("serial console: %s", strerror(-err));
-		serial_destroy(serial);
-		return err;
-	}
+	if (err)
+		goto fail;
 	terminal_set_input(vm->terminal, on_input, serial);
 	return 0;
+fail:
+	log_error("serial console: %s", strerror(-err));
+	if (serial)
+		serial_destroy(serial);
+	return err;
 }

@@ -63,11 +63,13 @@ static int dump(const struct vm *vm, const char *option, const char *path, void 
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
 
-	if (!out)
-		return VM_END_ERROR;
-	print(vm, out);
-	int err = fclose(out) == 0 ? file_dump(option, path, text, len) : -ENOMEM;
+	if (out)
+		print(vm, out);
+	bool done = out && fclose(out) == 0;
+	int err = done ? file_dump(option, path, text, len) : -ENOMEM;
 
+	if (!done)
+		log_error("%s %s: %s", option, path, strerror(-err));
 	free(text);
 	return err ? VM_END_ERROR : VM_END_OK;
 }

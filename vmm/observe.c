@@ -76,8 +76,10 @@ static void show_counts(struct observer *observer, uint64_t exits)
 	struct counts counts = { 0 };
 	struct text out = { 0 };
 
-	if (!sum)
+	if (!sum) {
+		log_error("--stats: %s: the counts are not shown", strerror(ENOMEM));
 		return;
+	}
 	count_devices(observer->vm, &counts);
 	out.failed = counts.failed;
 	if (!exits)
@@ -87,8 +89,12 @@ static void show_counts(struct observer *observer, uint64_t exits)
 			text_printf(&out, "the first %.3f s:\n", 1e-9 * (double)now);
 		stats_table(sum, exits, &out);
 		counts_table(&counts, &out);
-		log_block(last ? END_MS : LIVE_MS, "", out.bytes, out.len);
+		if (out.failed)
+			log_error("--stats: %s: the counts are not shown", strerror(ENOMEM));
+		else
+			log_block(last ? END_MS : LIVE_MS, "", out.bytes, out.len);
 		out.len = 0;
+		out.failed = counts.failed;
 	}
 	if (observer->series) {
 		series_add(observer->series, sum, now, last);

@@ -257,7 +257,11 @@ int options_read(struct options *options, int argc, char **argv)
 	argp_err_exit_status = VM_END_USAGE;
 	if (argc > 0)
 		argv[0] = program; /* messages of getopt begin as ours do */
-	return argp_parse(&argp, argc, argv, 0, NULL, options) ? -EINVAL : 0;
+	int err = argp_parse(&argp, argc, argv, 0, NULL, options);
+
+	if (err == ENOMEM || err == -ENOMEM) /* all else was said where it was found */
+		log_error("command line: %s", strerror(ENOMEM));
+	return err ? -EINVAL : 0;
 }
 
 void options_free(struct options *options)

@@ -202,11 +202,11 @@ int vcpu_start(struct vcpu *vcpu)
 {
 	struct sigaction action = { .sa_handler = on_kick };
 	char name[16];
-	int err;
+	int err = sigaction(KICK_SIGNAL, &action, NULL) < 0 ? -errno : 0; /* without it a kick would end the process */
 
-	sigaction(KICK_SIGNAL, &action, NULL);
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
-	err = thread_start(&vcpu->thread, vcpu->vm->sandbox, BY_VCPU, name, vcpu_thread, vcpu);
+	if (!err)
+		err = thread_start(&vcpu->thread, vcpu->vm->sandbox, BY_VCPU, name, vcpu_thread, vcpu);
 	if (err) {
 		log_error("cannot start a thread for vCPU %u: %s", vcpu->index, strerror(-err));
 		return err;

@@ -89,8 +89,10 @@ int vm_create(struct vm **out, const struct vm_config *config)
 	struct vm *vm = calloc(1, sizeof(*vm));
 	int err;
 
-	if (!vm)
+	if (!vm) {
+		log_error("cannot set up the machine: %s", strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	vm->config = config;
 	vm->kvm_fd = vm->fd = -1;
 	vm->mmio.name = "mmio";

@@ -150,8 +150,16 @@ static int await_ready(struct link *link, const char *who)
 	char said[sizeof(USERNET_READY)];
 	ssize_t n;
 
-	while (poll(&in, 1, clock_ms_until(deadline)) < 0 && errno == EINTR)
-		;
+	do {
+		n = poll(&in, 1, clock_ms_until(deadline));
+	} while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		int err = -errno;
+
+		log_error("%s: cannot wait for " PROGRAM ": %s", who, strerror(-err));
+		kill(link->helper, SIGKILL);
+		return err;
+	}
 	n = recv(link->fds[0], said, sizeof(said), MSG_DONTWAIT);
 	if (n == (ssize_t)strlen(USERNET_READY) && memcmp(said, USERNET_READY, (size_t)n) == 0)
 		return 0;

@@ -49,8 +49,10 @@ int vsock_unix_open(struct vsock_unix **out, const char *who, const char *path, 
 	struct vsock_unix *host = calloc(1, sizeof(*host));
 	int err;
 
-	if (!host)
+	if (!host) {
+		log_error("%s: socket=%s: %s", who, path, strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	*host = (struct vsock_unix){ .path = path, .guest_cid = guest_cid, .counts = counts };
 	host->last = &host->first;
 	host->bytes = calloc(VSOCK_CONNS, VSOCK_BUF); /* not touched, so not taken, before it is needed */

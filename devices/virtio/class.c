@@ -91,8 +91,14 @@ static int parse_options(struct virtio_dev *dev, const char *text)
 	char who[48];
 
 	dev->settings = (struct virtio_settings){ .id = dev->class->id, .queue_size = dev->class->queue_size };
-	options_defaults(&sets[0]);
-	options_defaults(&sets[1]);
+	int err = options_defaults(&sets[0]);
+
+	if (!err)
+		err = options_defaults(&sets[1]);
+	if (err) {
+		virtio_error(dev, "its options: %s", strerror(-err));
+		return err;
+	}
 	snprintf(who, sizeof(who), "--device %s", dev->class->name);
 	return options_parse(who, text, sets, 2);
 }
@@ -180,8 +186,10 @@ int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_cl
 	if (err)
 		return err;
 	dev = calloc(1, sizeof(*dev));
-	if (!dev)
+	if (!dev) {
+		log_error("--device %s: %s", class->name, strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	dev->class = class;
 	dev->vm = vm;
 	dev->again_fd = -1;
@@ -189,9 +197,11 @@ int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_cl
 	snprintf(dev->name, sizeof(dev->name), "%s%u", class->name, index);
 	pthread_mutex_init(&dev->lock, NULL);
 	dev->priv = calloc(1, class->priv_size ? class->priv_size : 1);
-	err = dev->priv ? 0 : -ENOMEM;
-	if (err)
+	if (!dev->priv) {
+		err = -ENOMEM;
+		virtio_error(dev, "%s", strerror(ENOMEM));
 		goto fail;
+	}
 	err = parse_options(dev, options);
 	if (err)
 		goto fail;

@@ -325,6 +325,7 @@ int virtio_mmio_attach(struct vm *vm, struct virtio_dev *dev)
 	int err;
 
 	if (!mmio) {
+		out_of(dev, -ENOMEM, "registers");
 		virtio_destroy(dev);
 		return -ENOMEM;
 	}

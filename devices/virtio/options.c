@@ -42,19 +42,22 @@ static void describe_values(const struct option_desc *desc, char *out, size_t si
 	}
 }
 
-static bool set_string(char **field, const char *text)
+static int set_string(char **field, const char *text)
 {
-	char *copy = *text ? strdup(text) : NULL; /* no text of ours may be empty */
+	if (!*text)
+		return -EINVAL; /* no text of ours may be empty */
+	char *copy = strdup(text);
 
 	if (!copy)
-		return false;
+		return -ENOMEM;
 	free(*field);
 	*field = copy;
-	return true;
+	return 0;
 }
 
-/* Parses one value into its field. False where it is malformed or out of range; the field is then untouched. */
-static bool set_value(const struct option_desc *desc, void *target, const char *text)
+/* Parses one value into its field. -EINVAL where it is malformed or out of range, or -ENOMEM; the field is then
+ * untouched. */
+static int set_value(const struct option_desc *desc, void *target, const char *text)
 {
 	void *field = (char *)target + desc->offset;
 	uint64_t number;
@@ -63,51 +66,53 @@ static bool set_value(const struct option_desc *desc, void *target, const char *
 	case OPTION_BOOL:
 	case OPTION_FEATURE:
 		if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
-			return false;
+			return -EINVAL;
 		*(bool *)field = strcmp(text, "on") == 0;
-		return true;
+		return 0;
 	case OPTION_ENUM:
 		for (unsigned i = 0; desc->names[i]; i++) {
 			if (strcmp(desc->names[i], text) == 0) {
 				*(unsigned *)field = i;
-				return true;
+				return 0;
 			}
 		}
-		return false;
+		return -EINVAL;
 	case OPTION_STRING: return set_string(field, text);
 	case OPTION_LIST: {
 		struct option_list *list = field;
+		int err = list->n == OPTION_LIST_MAX ? -EINVAL : set_string(&list->items[list->n], text);
 
-		if (list->n == OPTION_LIST_MAX || !set_string(&list->items[list->n], text))
-			return false;
-		list->n++;
-		return true;
+		list->n += !err;
+		return err;
 	}
 	case OPTION_SIZE:
 		if (!number_size(text, &number))
-			return false;
+			return -EINVAL;
 		break;
 	case OPTION_DURATION:
 		if (!number_duration(text, &number))
-			return false;
+			return -EINVAL;
 		break;
 	default:
 		if (!number_parse(text, desc->min, desc->max, &number))
-			return false;
+			return -EINVAL;
 		if (desc->type == OPTION_POW2 && (number == 0 || (number & (number - 1))))
-			return false;
+			return -EINVAL;
 	}
 	if (number < desc->min || number > desc->max)
-		return false;
+		return -EINVAL;
 	*(uint64_t *)field = number;
-	return true;
+	return 0;
 }
 
-void options_defaults(const struct option_set *set)
+int options_defaults(const struct option_set *set)
 {
-	for (const struct option_desc *desc = set->descs; desc && desc->name; desc++)
+	int err = 0;
+
+	for (const struct option_desc *desc = set->descs; desc && desc->name && !err; desc++)
 		if (desc->fallback)
-			set_value(desc, set->target, desc->fallback);
+			err = set_value(desc, set->target, desc->fallback);
+	return err;
 }
 
 static const struct option_desc *find(const struct option_set *sets, unsigned n, const char *key, size_t len,
@@ -168,7 +173,13 @@ int options_parse(const char *who, const char *text, const struct option_set *se
 			log_error("%s: unknown key '%.*s'; \"%s,help\" lists them", who, (int)key_len, text, who);
 			return -EINVAL;
 		}
-		if (!set_value(desc, target, value)) {
+		int err = set_value(desc, target, value);
+
+		if (err == -ENOMEM) {
+			log_error("%s: %s: %s", who, desc->name, strerror(ENOMEM));
+			return err;
+		}
+		if (err) {
 			describe_values(desc, wanted, sizeof(wanted));
 			log_error("%s: '%.*s': %s takes %s", who, (int)len, text, desc->name, wanted);
 			return -EINVAL;

@@ -13,13 +13,14 @@ struct option_set {
 	void *target;
 };
 
-/* Puts in the defaults; a description without one leaves its field as it is. */
-void options_defaults(const struct option_set *set);
+/* Puts in the defaults; a description without one leaves its field as it is. 0 or -ENOMEM. */
+int options_defaults(const struct option_set *set);
 
 /*
  * Parses `text` (NULL or "" for none) into the sets, of which `n` are searched in order; ",," is a comma in a value.
  * `who` begins the messages:
- * "--device test". 0, or -EINVAL with a message that names the key and what it takes, or the one that is missing.
+ * "--device test". 0, or -EINVAL with a message that names the key and what it takes, or the one that is missing; or
+ * -ENOMEM, with a message as well.
  */
 int options_parse(const char *who, const char *text, const struct option_set *sets, unsigned n);
 

@@ -288,7 +288,7 @@ int trace_file_open(struct trace_file **out, const char *spec, const char *const
 		goto fail;
 	if (format->begin)
 		format->begin(file->state, &file->text);
-	err = write_text(file); /* what stands before all events can not be missing */
+	err = file->text.failed ? -ENOMEM : write_text(file); /* what stands before all events can not be missing */
 	file->text.len = 0;
 	if (!err)
 		err = thread_start(&file->thread, sandbox, BY_WRITER, "trace", file_thread, file);

@@ -120,8 +120,10 @@ static int set_cpuid(struct vcpu *vcpu)
 	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + CPUID_MAX * sizeof(cpuid->entries[0]));
 	int err = 0;
 
-	if (!cpuid)
+	if (!cpuid) {
+		log_error("vCPU %u: CPUID: %s", vcpu->index, strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	cpuid->nent = CPUID_MAX;
 	if (ioctl(vcpu->vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0) {
 		err = kvm_failed("KVM_GET_SUPPORTED_CPUID");
