@@ -93,8 +93,23 @@ check-unit: unit-tests
 	CMOCKA_MESSAGE_OUTPUT=TAP prove $(UNIT_TESTS)
 
 # The same under the address and undefined-behaviour sanitizers; CC=clang works too.
+ASAN_BUILD := $(BUILD)/asan-$(notdir $(CC))
+ASAN_MAKE = $(MAKE) BUILD=$(ASAN_BUILD) CC=$(CC) CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 check-asan: minivmm-usernet
-	$(MAKE) BUILD=$(BUILD)/asan-$(notdir $(CC)) CC=$(CC) CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' check-unit
+	$(ASAN_MAKE) check-unit
+
+# minivmm under sanitizers, with allocations that fail: tests/host/allocations.c. Not position-independent: it tells
+# where an allocation failed.
+$(BUILD)/tests/host/minivmm: $(BUILD)/obj/tests/host/allocations.o $(OBJS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -no-pie -o $@ $^ -lfdt -luring
+
+allocations: minivmm-usernet
+	@$(ASAN_MAKE) --no-print-directory $(ASAN_BUILD)/tests/host/minivmm
+	@mkdir -p $(BUILD)/tests/host
+	@cp $(ASAN_BUILD)/tests/host/minivmm $(BUILD)/tests/host/minivmm-allocations
+	@cp minivmm-usernet $(BUILD)/tests/host/
 
 # --- what a thread that was taken over can do ---------------------------------------------------------------------------
 
