@@ -41,6 +41,8 @@ test: | setup
 	@$(MAKE) --no-print-directory check-asan
 	@$(MAKE) --no-print-directory check-corpus
 	@$(MAKE) --no-print-directory check-tsan
+	@$(MAKE) --no-print-directory $(PROGRAMS) guest unit-tests payloads count-programs
+	@$(MAKE) --no-print-directory check-asan allocations
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/model tests/host tests/cli tests/payload tests/sandbox tests/linux
 
 setup:
@@ -217,7 +219,7 @@ check-cli: $(PROGRAMS) payloads count-programs $(ITEM_TESTS)
 check-model:
 	prove --timer tests/model
 # Each system call and each allocation fails once.
-check-host: $(PROGRAMS) payloads
+check-host: $(PROGRAMS) payloads allocations
 	prove --timer tests/host
 
 check-linux: $(PROGRAMS) guest
@@ -228,6 +230,7 @@ test-long: $(PROGRAMS) guest
 	MINIVMM_LONG=1 prove --timer tests/linux/mix.t tests/linux/kill.t
 	$(MAKE) check-tsan TIME=600
 test-long: $(PROGRAMS) guest payloads
+test-long: $(PROGRAMS) guest payloads allocations
 	MINIVMM_LONG=1 prove --timer tests/linux/mix.t tests/linux/kill.t tests/host
 
 # --- benchmarks: figures of this run, times as ratios that pass or fail nothing; counts of instructions are held to bounds ------------------------------------------
@@ -322,3 +325,4 @@ clean:
 .PHONY: check-model
 .PHONY: check-tsan check-threads
 .PHONY: check-host
+.PHONY: allocations
