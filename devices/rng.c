@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The entropy device (virtio 1.2, 5.4): fills the driver's buffers with the host's random bytes, at a rate if asked. */
+#include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "devices/virtio/virtio.h"
@@ -77,9 +79,17 @@ static size_t rng_share(struct virtio_dev *dev, uint64_t writable)
 static uint32_t rng_fill(struct virtio_chain *chain, size_t len)
 {
 	uint8_t bytes[RNG_CHUNK];
-	ssize_t n = getrandom(bytes, len, 0); /* only a signal could shorten it, and those are blocked or not ours */
+	size_t done = 0;
 
-	return n > 0 ? (uint32_t)chain_write(chain, bytes, (size_t)n) : 0;
+	while (done < len) {
+		ssize_t n = getrandom(bytes + done, len - done, 0);
+
+		if (n > 0)
+			done += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			break;
+	}
+	return (uint32_t)chain_write(chain, bytes, done);
 }
 
 static void rng_serve(struct virtio_dev *dev)
@@ -91,6 +101,10 @@ static void rng_serve(struct virtio_dev *dev)
 		size_t len = rng_share(dev, chain.writable_len);
 		uint32_t n = len ? rng_fill(&chain, len) : 0;
 
+		if (len && !n) {
+			virtio_fail(dev, "the host has no random bytes: %s (virtio 1.2, 5.4.6.2)", strerror(errno));
+			return;
+		}
 		rng->left -= n;
 		rng->requests++;
 		rng->bytes += n;

@@ -42,8 +42,11 @@ int net_wire_offload(struct net_wire *wire, const struct virtio_dev *dev, uint64
 static bool send_frame(struct net_pair *pair)
 {
 	struct net_wire *wire = pair->wire;
-	ssize_t n = wire->gone ? 0 : writev(wire->link.fds[pair->index], pair->tx_iov, (int)pair->n_tx_iov);
+	ssize_t n;
 
+	do {
+		n = wire->gone ? 0 : writev(wire->link.fds[pair->index], pair->tx_iov, (int)pair->n_tx_iov);
+	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return false;
 	if (n < 0 && (errno == EPIPE || errno == EBADFD || errno == ECONNREFUSED))
@@ -105,9 +108,12 @@ static bool take_frame(struct net_pair *pair)
 
 	if (pair->frame_len || wire->gone)
 		return pair->frame_len;
-	ssize_t n = read(wire->link.fds[pair->index], pair->frame + header, sizeof(pair->frame) - header);
+	ssize_t n;
 
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+	do { /* nobody would say again that there is a frame */
+		n = read(wire->link.fds[pair->index], pair->frame + header, sizeof(pair->frame) - header);
+	} while (n < 0 && errno == EINTR);
+	if (n == 0 || (n < 0 && errno != EAGAIN))
 		lost(pair, n ? errno : 0);
 	if (n <= 0)
 		return false;
