@@ -86,5 +86,9 @@ for error in ENOSPC EIO; do
 	ok $? "a trace that says $error once: two lines of it, the guest goes on, the file ends with a whole line" ||
 		diag "status $STATUS: $ERR" "$(grep INJ "$TMP/calls")"
 done
+threads write:error=ENOSPC:when=1+ -P "$HOST/trace.jsonl" "${written[@]}"
+[ "$STATUS" -eq 0 ] && [ "$OUT" = "$wanted" ] && injected 2 && [ "$(grep -c 'events are lost from here on' <<<"$ERR")" -eq 1 ] &&
+	[ "$(wc -l <<<"$ERR")" -eq 2 ] && [ ! -s "$HOST/trace.jsonl" ]
+ok $? 'a trace whose disk stays full: still two lines' || diag "status $STATUS: $ERR" "$(grep INJ "$TMP/calls")"
 
 done_testing
