@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "devices/backend/disk_engine.h"
 #include "vmm/sandbox/sandbox.h"
@@ -42,9 +43,12 @@ static int restrict_calls(struct io_uring *ring)
 	for (unsigned i = 0; i < sizeof(calls) / sizeof(*calls); i++)
 		allowed[2 + i] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_SQE_OP,
 								.sqe_op = (uint8_t)calls[i] };
-	int err = io_uring_register_restrictions(ring, allowed, sizeof(allowed) / sizeof(*allowed));
-
-	return err ? err : io_uring_enable_rings(ring);
+	/* the library's functions for this are missing from Debian 12's shared one */
+	if (syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_RESTRICTIONS, allowed,
+		    sizeof(allowed) / sizeof(*allowed)) < 0 ||
+	    syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+		return -errno;
+	return 0;
 }
 
 static int uring_open(struct disk *disk, const struct disk_settings *settings)
