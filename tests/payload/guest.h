@@ -25,6 +25,7 @@ void second_cpu(void);
 
 void print(const char *text);
 void print_hex(uint64_t number);
+void print_number(uint64_t number);
 void check(bool ok, const char *name);
 /* Counts as passed. */
 void check_skipped(const char *name, const char *why);
@@ -89,6 +90,9 @@ size_t strlen(const char *text);
  */
 
 extern const struct boot_params *boot_params;
+
+/* Is it the command line's last word? */
+bool asked(const char *word);
 
 /* A node of the device tree: reg and interrupts of the first cell pairs, 0 where it has none. */
 struct node {

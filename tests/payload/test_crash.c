@@ -2,14 +2,6 @@
 /* Guests that cannot go on, or do not want to; the command line's last word says how. */
 #include "tests/payload/guest.h"
 
-static bool asked(const char *word)
-{
-	const char *cmdline = (const char *)(uintptr_t)boot_params->hdr.cmd_line_ptr;
-	size_t all = strlen(cmdline), n = strlen(word);
-
-	return all >= n && memcmp(cmdline + all - n, word, n) == 0;
-}
-
 void payload(void)
 {
 	struct node node;
