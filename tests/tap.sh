@@ -70,7 +70,7 @@ run() {
 	STATUS=0
 	timeout -k 2 "$RUN_SECONDS" "$@" >"$TMP/out" 2>"$TMP/err" </dev/null || STATUS=$?
 	# shellcheck disable=SC2034 # used by the scripts that source this file
-	OUT=$(cat "$TMP/out")
+	OUT=$(tr -d '\0' <"$TMP/out") # a guest may write any byte
 	ERR=$(cat "$TMP/err")
 }
 

@@ -81,7 +81,7 @@ for name in $CASES; do
 done
 
 # Every line is an object by itself, of an event that --trace help lists, with the fields that it lists, of their types.
-run "$MINIVMM" --kernel "$PAYLOADS/test_hostile.elf" --mem 32 --device test --device test,notify=ioeventfd \
+run "$MINIVMM" --kernel "$PAYLOADS/test_hostile.elf" --mem 32 --device test,notify=ioeventfd --device test,delay=1ms,period=2ms \
 	--trace "$TMP/tmp/hostile.jsonl"
 is "$STATUS" 0 'a driver with all mistakes'
 run "$MINIVMM" --kernel "$PAYLOADS/test_exits.elf" --mem 32 --device none --trace "$TMP/tmp/exits.jsonl"

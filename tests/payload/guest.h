@@ -91,6 +91,9 @@ size_t strlen(const char *text);
 
 extern const struct boot_params *boot_params;
 
+/* Moves page tables, GDT, boot parameters, command line and device tree from low memory into the payload's own. */
+void move_in(void);
+
 /* Is it the command line's last word? */
 bool asked(const char *word);
 

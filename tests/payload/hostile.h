@@ -22,6 +22,8 @@ bool hostile_begin(void);
 void oracle(const char *name);
 /* The same where `held`: what the case itself had to see. */
 void oracle_and(bool held, const char *name);
+/* Sends the sibling its next number; true where it takes that. */
+bool sibling_takes(void);
 /* How long the slowest device took to serve after a reset, in milliseconds of the sibling's clock: less than ten; and
  * how many numbers the sibling was sent. */
 void hostile_end(void);

@@ -214,7 +214,7 @@ static void shared_rings(void)
 	any_ready(&any, any.work);
 	any_write(&any, VIRTIO_MMIO_STATUS, STATUS_LIVE);
 	for (unsigned i = 0; i < 4; i++) {
-		device_send(&sibling, 0x50000000 + i); /* both pop it, one answers where the driver looks */
+		sibling_takes(); /* both pop it, one answers where the driver looks */
 		any_kick(&any, any.work);
 	}
 	memset(any_scratch, '\n', SCRATCH);
