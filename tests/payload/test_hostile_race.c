@@ -45,7 +45,7 @@ static uint64_t place(uint64_t random)
 				    any.base,
 				    (uintptr_t)any_scratch + 1,
 				    0 - 16ull,
-				    (uintptr_t)any.rings[any.work] };
+				    (uintptr_t)any_scratch + SCRATCH };
 
 	return places[random & 7];
 }
