@@ -43,7 +43,7 @@ void race_second_cpu(void);
 /* Has the second processor call `step` over and over; and stops it. */
 void race_begin(void (*step)(void));
 void race_end(void);
-/* True for `ms` of the sibling's clock from the first call on, a minute where the command line ends in "long". */
+/* True for `ms` of the sibling's clock from the first call on, then once false. */
 bool race_goes_on(uint32_t ms);
 
 #endif
