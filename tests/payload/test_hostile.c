@@ -54,6 +54,25 @@ static void h3_queue_num(void)
 	oracle_and(refused, "h3: no such queue size");
 }
 
+/* While the queue is ready its registers are fixed (4.2.2.2); a second processor comes to it in test_hostile_race.c. */
+static void h4_frozen(void)
+{
+	static const uint32_t values[] = { 0, 1, 0x8000, 0xffffffff };
+	bool serves = true;
+
+	any_up(&any);
+	any_write(&any, VIRTIO_MMIO_QUEUE_SEL, any.work);
+	for (unsigned i = 0; i < COUNT(values); i++) {
+		any_write(&any, VIRTIO_MMIO_QUEUE_NUM, values[i]);
+		for (uint32_t reg = VIRTIO_MMIO_QUEUE_DESC_LOW; reg <= VIRTIO_MMIO_QUEUE_USED_HIGH; reg += 4)
+			any_write(&any, reg, values[i]);
+		serves = any_serves(&any) && serves;
+	}
+	any_add(&any, any.work, QUEUE_SIZE); /* a head beyond the size that it was enabled with */
+	serves = any_answer(&any, any.work) == ANSWER_FAILED && serves;
+	oracle_and(serves, "h4: a queue's registers are written while it is ready");
+}
+
 /* Each of the three areas where there is no RAM for it, or not at that address, or not all of it. */
 static void h5_ring_place(void)
 {
@@ -311,6 +330,7 @@ void payload(void)
 	h1_queue_sel();
 	h2_notify();
 	h3_queue_num();
+	h4_frozen();
 	h5_ring_place();
 	h6_buffer_place();
 	h7_zero_length();

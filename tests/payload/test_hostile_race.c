@@ -66,7 +66,7 @@ static void registers_of_the_queue(void)
 		any_write(&any, reg, (uint32_t)place(random >> 20));
 		any_write(&any, reg + 4, (uint32_t)(place(random >> 20) >> 32));
 	} else {
-		any_write(&any, VIRTIO_MMIO_QUEUE_NUM, 1u << (random >> 20 & 7));
+		any_write(&any, VIRTIO_MMIO_QUEUE_NUM, random & 0x4000 ? 0xffffffff : 1u << (random >> 20 & 7));
 	}
 }
 

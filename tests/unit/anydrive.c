@@ -357,13 +357,14 @@ void any_oracle_(struct anydrive *any, const char *file, int line)
 
 static pthread_t racer;
 static atomic_bool racing;
+static atomic_uint steps;
 static struct anydrive *racer_of;
 static any_case *race_step;
 
 static void *race(void *unused)
 {
 	(void)unused;
-	while (atomic_load(&racing))
+	for (; atomic_load(&racing); atomic_fetch_add(&steps, 1))
 		race_step(racer_of);
 	return NULL;
 }
@@ -373,8 +374,14 @@ void any_race_begin(struct anydrive *any, any_case *step)
 	any->raced = true;
 	racer_of = any;
 	race_step = step;
+	atomic_store(&steps, 0);
 	atomic_store(&racing, true);
 	assert_int_equal(pthread_create(&racer, NULL, race, NULL), 0);
+}
+
+unsigned any_race_steps(void)
+{
+	return atomic_load(&steps);
 }
 
 void any_race_end(void)

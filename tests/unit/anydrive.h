@@ -57,6 +57,7 @@ void any_oracle_(struct anydrive *any, const char *file, int line);
 
 /* Calls step(any) over and over in a thread of its own. */
 void any_race_begin(struct anydrive *any, any_case *step);
+unsigned any_race_steps(void); /* how often it did */
 void any_race_end(void);
 
 #endif

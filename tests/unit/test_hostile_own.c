@@ -10,7 +10,8 @@
 #include "tests/unit/support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define ROUNDS       300u /* of work while another thread does its worst */
+#define ROUNDS       300u  /* of work while another thread does its worst */
+#define STEPS        3000u /* of that at least, however late its thread comes to run */
 #define HOLE         0xd0000000u
 
 static uint64_t next_random(void)
@@ -234,9 +235,13 @@ static void h46(struct anydrive *any)
 /* Good requests, and from the start where that did not go well, while a second thread calls `step`. */
 static void race(struct anydrive *any, any_case *step)
 {
+	uint64_t lowest = any->rig->next_gpa;
+
 	any_up(any);
 	any_race_begin(any, step);
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < ROUNDS || any_race_steps() < STEPS; i++) {
+		if (i % 512 == 511) /* each time with new rings: what they were before is needed no more */
+			any->rig->next_gpa = lowest;
 		if (reg_get(&any->d, R_STATUS) != S_UP)
 			driver_up(&any->d, any->features); /* the other one may break it */
 		any_request(any);
@@ -252,7 +257,7 @@ static void rewrite_queue(struct anydrive *any)
 {
 	static const uint32_t regs[] = { R_QUEUE_NUM, R_QUEUE_DESC_LOW, R_QUEUE_DRIVER_LOW, R_QUEUE_DEVICE_LOW,
 					 R_QUEUE_DEVICE_HIGH };
-	const uint32_t values[] = { (uint32_t)any->scratch, (uint32_t)any->scratch + 2048, HOLE, 1, 8, 16, 0,
+	const uint32_t values[] = { (uint32_t)any->scratch, (uint32_t)any->scratch + 2048, HOLE, 1, 8, 16, UINT32_MAX,
 				    (uint32_t)RAM_SIZE - 16 };
 	uint64_t random = next_random();
 
@@ -315,6 +320,23 @@ static void write_status(struct anydrive *any)
 
 static void h4(struct anydrive *any)
 {
+	static const uint32_t values[] = { 0, 1, 0x8000, 0xffffffff, (uint32_t)RAM_SIZE };
+
+	any_up(any); /* what is written while the queue is ready changes nothing (4.2.2.2) */
+	reg_put(&any->d, R_QUEUE_SEL, any->work);
+	for (unsigned i = 0; i < COUNT(values); i++) {
+		reg_put(&any->d, R_QUEUE_NUM, values[i]);
+		for (uint32_t reg = R_QUEUE_DESC_LOW; reg <= R_QUEUE_DEVICE_HIGH; reg += 4)
+			reg_put(&any->d, reg, values[i]);
+		any_request(any);
+		ring_add(&any->d.rings[any->work], 0);
+		any_kick(any, any->work);
+		assert_int_equal(any_answer(any, any->work), ANY_USED);
+	}
+	ring_add(&any->d.rings[any->work], ANY_NUM); /* a head beyond the size that it was enabled with */
+	any_kick(any, any->work);
+	assert_int_equal(any_answer(any, any->work), ANY_FAILED);
+	any_oracle(any);
 	race(any, rewrite_queue);
 }
 
