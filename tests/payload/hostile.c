@@ -6,7 +6,7 @@
 #define CONFIG_EVENT   8u
 #define WAIT_TSC       5000000000u /* some seconds: the host may be busy */
 #define TRIES_MIN      3u
-#define TRIES          50u /* the best of them counts, so that a busy host is not taken for a slow device */
+#define TRIES          300u /* the best of them counts, so that a busy host is not taken for a slow device */
 #define HEAL_MS        10u
 #define ISR_USED       1u
 #define ISR_CONFIG     2u

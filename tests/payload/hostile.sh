@@ -11,8 +11,10 @@
 
 SIBLING=test,delay=1ms,period=2ms
 NOTIFY=(exit ioeventfd)
+# shellcheck disable=SC2034 # run's
 RUN_SECONDS=100
 LOG_LINES=80 # three kinds of message of two devices, ten in five seconds
+# shellcheck disable=SC2034
 [ -z "${MINIVMM_LONG:-}" ] || LOG_LINES=5000 RUN_SECONDS=1800
 declare -A ran=()
 

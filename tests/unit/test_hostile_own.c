@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Drivers that lay things over each other, and two processors that are not at one, with every class of device: h4, h12,
  * h13 of checklist E and what it does not name, h26 on. */
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "devices/virtio/core.h"
