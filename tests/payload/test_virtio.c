@@ -67,13 +67,13 @@ static void test_config_interrupt(void)
 			interrupts_wait(device.pin, before);
 			before = interrupts_count(device.pin);
 		}
-		reg_write(&device, VIRTIO_MMIO_INTERRUPT_ACK, reg_read(&device, VIRTIO_MMIO_INTERRUPT_STATUS));
 		uint32_t now, now_generation;
 
-		do { /* both of one moment, however slow this machine is */
+		do { /* both of one moment; before the ACK: a tick behind it is told anew, however slow this machine is */
 			now_generation = reg_read(&device, VIRTIO_MMIO_CONFIG_GENERATION);
 			now = reg_read(&device, VIRTIO_MMIO_CONFIG + CONFIG_EVENT);
 		} while (reg_read(&device, VIRTIO_MMIO_CONFIG_GENERATION) != now_generation);
+		reg_write(&device, VIRTIO_MMIO_INTERRUPT_ACK, reg_read(&device, VIRTIO_MMIO_INTERRUPT_STATUS));
 		tells = tells && device_send(&device, 2000 + tick);
 		if (tick)
 			moves = moves && now > event && now_generation != generation;
