@@ -36,9 +36,10 @@ run: | setup
 
 # Everything that has to hold, from nothing. The directories are those of the tests themselves.
 test: | setup
-	@$(MAKE) --no-print-directory $(PROGRAMS) guest unit-tests payloads count-programs $(INJECT)
+	@$(MAKE) --no-print-directory $(PROGRAMS) guest unit-tests payloads count-programs $(INJECT) sanitized-minivmm
 	@$(MAKE) --no-print-directory check-asan allocations check-corpus check-tsan
-	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/model tests/host tests/cli tests/payload tests/sandbox tests/linux
+	$(WITH_ASAN) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/model tests/host tests/cli tests/payload tests/sandbox tests/linux
+	@$(MAKE) --no-print-directory check-valgrind
 
 setup:
 	@scripts/setup
@@ -52,6 +53,11 @@ guest: | $(BUILD)/probe.elf
 minivmm: $(OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -static $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# The same of another BUILD, not static: a sanitizer's run time takes the place of functions of the C library.
+$(BUILD)/minivmm: $(OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 minivmm-usernet: $(USERNET_OBJS)
 	$(call say,LD,$@)
@@ -107,6 +113,7 @@ help:
 	@echo 'make check-sandbox what a thread that was taken over can do'
 	@echo 'make fuzz          libFuzzer, a minute a target (TIME=, TARGET=: docs/fuzzing.md);  check-corpus  its inputs once'
 	@echo '                   fuzz-coverage  what they reach'
+	@echo 'make check-hostile drivers that break the rules: guests, sanitizers, memcheck'
 	@echo 'make check-host    a host that fails: each system call, each allocation'
 	@echo 'make test-long     the slow campaigns'
 	@echo 'make bench         figures of this machine, as ratios; alone: make count-notify  the instructions of an exit,'

@@ -27,6 +27,12 @@ ASAN_MAKE = $(MAKE) BUILD=$(ASAN_BUILD) CC=$(CC) CFLAGS='-O1 -g -fsanitize=addre
 check-asan: minivmm-usernet
 	$(ASAN_MAKE) check-unit
 
+# minivmm itself under them, and the user network beside it, where it is looked for.
+WITH_ASAN = MINIVMM_ASAN=$(abspath $(ASAN_BUILD)/minivmm)
+sanitized-minivmm: minivmm-usernet
+	@$(ASAN_MAKE) --no-print-directory $(ASAN_BUILD)/minivmm
+	@ln -sf $(abspath minivmm-usernet) $(ASAN_BUILD)/minivmm-usernet
+
 # minivmm under sanitizers, with allocations that fail: tests/host/allocations.c. Not position-independent: it tells
 # where an allocation failed.
 $(BUILD)/tests/host/minivmm: $(BUILD)/obj/tests/host/allocations.o $(OBJS)
@@ -136,8 +142,25 @@ $(BUILD)/probe.elf: guest/probe/probe.S Makefile
 
 payloads: $(PAYLOADS) $(BUILD)/probe.elf
 
-check-payload: $(PROGRAMS) payloads
-	prove tests/payload
+check-payload: $(PROGRAMS) payloads sanitized-minivmm
+	$(WITH_ASAN) prove tests/payload
+
+# Drivers that break the rules, every way: bare-metal guests of minivmm and of minivmm under sanitizers; the unit tests
+# under sanitizers, and under memcheck, which sees what was never written.
+HOSTILE_TESTS := $(filter %hostile %hostile_all %hostile_own %hostile_more %vsock_floods %test_rng %test_bzimage %test_bzrandom %test_boot %test_dtb,$(UNIT_TESTS))
+# Not those that bound the process's descriptors or map 100 GiB, which memcheck cannot; nor what takes it a minute.
+MEMCHECK_TESTS := $(filter-out %vsock_floods %test_dtb %test_bzrandom,$(HOSTILE_TESTS))
+
+check-hostile: $(PROGRAMS) payloads sanitized-minivmm
+	$(WITH_ASAN) prove --timer tests/payload/hostile.t tests/payload/hostile-asan.t
+	@$(ASAN_MAKE) --no-print-directory check-hostile-unit
+	@$(MAKE) --no-print-directory check-valgrind
+
+check-hostile-unit: $(HOSTILE_TESTS)
+	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(HOSTILE_TESTS)
+
+check-valgrind: $(MEMCHECK_TESTS)
+	CMOCKA_MESSAGE_OUTPUT=TAP prove --timer --exec 'valgrind -q --error-exitcode=99 --fair-sched=yes' $(MEMCHECK_TESTS)
 
 check-cli: $(PROGRAMS) payloads count-programs $(ITEM_TESTS)
 	prove tests/cli
@@ -155,7 +178,7 @@ check-linux: $(PROGRAMS) guest
 
 # What "make test" does for some seconds or a few times, for minutes or a hundred times.
 test-long: $(PROGRAMS) guest payloads allocations
-	MINIVMM_LONG=1 prove --timer tests/linux/mix.t tests/linux/kill.t tests/host
+	MINIVMM_LONG=1 prove --timer tests/linux/mix.t tests/linux/kill.t tests/host tests/payload/hostile.t
 	$(MAKE) check-tsan TIME=600
 
 # --- benchmarks: figures of this run, times as ratios that pass or fail nothing; counts of instructions are held to bounds ------------------------------------------
@@ -197,3 +220,4 @@ bench-devices: $(PROGRAMS) guest
 .PHONY: check-cli check-linux unit-tests check-unit check-asan payloads check-payload check-sandbox test-long fuzz
 .PHONY: fuzz-programs fuzz-libfuzzer fuzz-merge check-corpus replay-corpus fuzz-coverage bench bench-devices
 .PHONY: count-programs count-notify check-model check-tsan check-threads check-host allocations
+.PHONY: check-hostile check-hostile-unit check-valgrind sanitized-minivmm

@@ -98,7 +98,7 @@ void check(bool ok, const char *name)
 void check_skipped(const char *name, const char *why)
 {
 	print("ok ");
-	print_number(++tests, 10);
+	print_number(++tests);
 	print(" - ");
 	print(name);
 	print(" # SKIP ");
