@@ -6,7 +6,7 @@
 #define FINDINGS_MAX 4u
 #define AREA         256u /* bytes of descriptors; more than the others need */
 
-struct dut rng, sibling, balloon, disk, ticker;
+struct dut rng, second_rng, balloon, disk, ticker;
 
 /* Of each queue: descriptors, avail, used. */
 static uint64_t areas[4][2][3 * AREA / 8] __attribute__((aligned(4096)));
@@ -141,7 +141,7 @@ void queue_program(const struct dut *dut, unsigned q)
 void queue_up(struct dut *dut, unsigned q, uint16_t size)
 {
 	struct queue *queue = &dut->queue[q];
-	volatile uint64_t *area = areas[dut == &rng ? 0 : dut == &sibling ? 1 : dut == &balloon ? 2 : 3][q];
+	volatile uint64_t *area = areas[dut == &rng ? 0 : dut == &second_rng ? 1 : dut == &balloon ? 2 : 3][q];
 
 	for (unsigned i = 0; i < 3 * AREA / 8; i++) /* by words: a KVM in software emulates each instruction */
 		area[i] = 0;
@@ -240,18 +240,18 @@ bool used_comes(const struct dut *dut, unsigned q, uint16_t idx)
 
 void settle(void)
 {
-	if (reg(&sibling, VIRTIO_MMIO_STATUS) != S_UP)
-		up(&sibling, 0, 1);
+	if (reg(&second_rng, VIRTIO_MMIO_STATUS) != S_UP)
+		up(&second_rng, 0, 1);
 	for (unsigned twice = 0; twice < 2; twice++) { /* what one's service left to be done is done by the other's */
-		add_buffer(&sibling, 0, 0);
-		kick(&sibling, 0);
-		if (!is_used(&sibling, 0, sibling.queue[0].added, LATE_TSC)) {
-			same(used_idx(&sibling, 0), sibling.queue[0].added, "used.idx of another device");
-			set(&sibling, VIRTIO_MMIO_STATUS, 0);
+		add_buffer(&second_rng, 0, 0);
+		kick(&second_rng, 0);
+		if (!is_used(&second_rng, 0, second_rng.queue[0].added, LATE_TSC)) {
+			same(used_idx(&second_rng, 0), second_rng.queue[0].added, "used.idx of another device");
+			set(&second_rng, VIRTIO_MMIO_STATUS, 0);
 			return;
 		}
 	}
-	set(&sibling, VIRTIO_MMIO_INTERRUPT_ACK, ISR_USED);
+	set(&second_rng, VIRTIO_MMIO_INTERRUPT_ACK, ISR_USED);
 }
 
 bool untouched(const uint8_t *bytes, uint32_t len)

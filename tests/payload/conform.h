@@ -56,7 +56,7 @@ struct dut {
 	struct queue queue[2];
 };
 
-extern struct dut rng, sibling, balloon, disk;
+extern struct dut rng, second_rng, balloon, disk;
 extern struct dut ticker; /* base 0: not there */
 
 /* --- an item's verdict -------------------------------------------------------------------------------------------- */

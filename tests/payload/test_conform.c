@@ -59,7 +59,7 @@ void payload(void)
 
 	for (unsigned n = 0; transport(n, &found); n++) {
 		uint32_t type = read32(found.base + VIRTIO_MMIO_DEVICE_ID);
-		struct dut *dut = type == VIRTIO_ID_RNG && rng.base ? &sibling :
+		struct dut *dut = type == VIRTIO_ID_RNG && rng.base ? &second_rng :
 				  type == VIRTIO_ID_RNG             ? &rng :
 				  type == VIRTIO_ID_BALLOON         ? &balloon :
 				  type == VIRTIO_ID_BLOCK           ? &disk :
@@ -71,7 +71,7 @@ void payload(void)
 			dut->pin = found.pin;
 		}
 	}
-	if (!rng.base || !sibling.base || !balloon.base || !disk.base) {
+	if (!rng.base || !second_rng.base || !balloon.base || !disk.base) {
 		print("Bail out! two entropy devices, a balloon and a disk are needed\n");
 		return;
 	}
