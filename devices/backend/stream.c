@@ -63,7 +63,7 @@ bool stream_send(struct virtio_dev *dev, struct stream *stream)
 			stream_drop(dev, stream);
 			continue;
 		}
-		chain_read(&stream->tx, bytes, (size_t)taken);
+		chain_skip(&stream->tx, (size_t)taken); /* they were read above, and only once */
 		stream->sent += (size_t)taken;
 		stream->counts->tx += (size_t)taken;
 		if ((size_t)taken < len)

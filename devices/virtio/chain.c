@@ -35,6 +35,17 @@ size_t chain_read(struct virtio_chain *chain, void *to, size_t len)
 	return done;
 }
 
+size_t chain_skip(struct virtio_chain *chain, size_t len)
+{
+	size_t done = 0, here;
+	uint8_t *where;
+
+	while (done < len && (here = next_stretch(chain->readable, chain->n_readable, &chain->read_at, &chain->read_off,
+						  len - done, &where)))
+		done += here;
+	return done;
+}
+
 size_t chain_write(struct virtio_chain *chain, const void *from, size_t len)
 {
 	size_t done = 0, here;

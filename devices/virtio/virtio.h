@@ -294,7 +294,9 @@ void vq_push_all(struct virtio_dev *dev, unsigned q, const struct virtio_chain *
 
 /* Copies the next up to `len` bytes of the readable part, across its iovecs; returns how many there were. */
 size_t chain_read(struct virtio_chain *chain, void *to, size_t len);
-/* The same into the writable part. */
+/* Passes over them without looking at them. */
+size_t chain_skip(struct virtio_chain *chain, size_t len);
+/* The same as chain_read() into the writable part. */
 size_t chain_write(struct virtio_chain *chain, const void *from, size_t len);
 /* What chain_read() or chain_write() has left, as *n iovecs for readv(2) and its kind; they have nothing left then. */
 const struct iovec *chain_rest_readable(struct virtio_chain *chain, unsigned *n);
