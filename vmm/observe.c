@@ -10,9 +10,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "vmm/clock.h"
 #include "vmm/file.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
+#include "vmm/resident.h"
 #include "vmm/sandbox/sandbox.h"
 #include "vmm/trace/file.h"
 #include "vmm/trace/recorder.h"
@@ -23,6 +25,9 @@
 /* How long a standard error that is full is waited for: during the run all devices wait too. */
 #define LIVE_MS 100
 #define END_MS  2000
+
+#define LINES_MAX  (64u << 10) /* bytes: how a device stands, of up to 18 queues with 18 lines each, and some more */
+#define LINES_SHOW (8u << 10)  /* so many are shown at once */
 
 struct observer {
 	struct vm *vm;
@@ -35,6 +40,10 @@ struct observer {
 	atomic_bool counts_wanted, recorder_wanted;
 	_Atomic(const char *) failed[VM_DEVICES_MAX]; /* names, in order of failing; each once */
 	unsigned shown;                               /* how many of them */
+
+	/* for the flight recorder, which a guest can have shown: no memory is taken then */
+	struct trace_record records[TRACE_RECORDS];
+	char lines[LINES_MAX];
 };
 
 /* --- counts ------------------------------------------------------------------------------------------------------- */
@@ -153,24 +162,39 @@ static int start_counts(struct observer *observer)
 
 /* --- the flight recorder ------------------------------------------------------------------------------------------ */
 
-/* The events that are kept and how the devices stand; of one device where `name` is not NULL. `why`, or NULL. */
-static void show_recorder(const struct vm *vm, const char *name, const char *why, int wait_ms)
+static void pass_on(struct text *lines, size_t most, uint64_t deadline)
 {
-	struct text events = { 0 }, out = { 0 };
-	unsigned n = vm->trace.recorder ? recorder_show(&vm->trace, name, &events) : 0;
+	if (lines->len <= most)
+		return;
+	log_block(clock_ms_until(deadline), "minivmm: ", lines->bytes, lines->len);
+	lines->len = 0;
+	lines->failed = false;
+}
+
+/* The events that are kept and how the devices stand; of one device where `name` is not NULL. `why`, or NULL. */
+static void show_recorder(struct observer *observer, const char *name, const char *why, int wait_ms)
+{
+	const struct vm *vm = observer->vm;
+	const struct recorder_clock clock = recorder_clock(&vm->trace);
+	struct text out = { .bytes = observer->lines, .size = sizeof(observer->lines), .fixed = true };
+	uint64_t deadline = clock_ns() + (uint64_t)wait_ms * 1000000u;
+	unsigned n = vm->trace.recorder ? recorder_take(&vm->trace, name, observer->records) : 0;
 
 	if (vm->trace.recorder)
 		text_printf(&out, "flight recorder: the last %u events%s%s, times in seconds before now%s\n", n,
 			    name ? " of " : "", name ? name : "", vm->trace.n_files ? "" : " (--trace FILE keeps all)");
-	text_bytes(&out, events.bytes, events.len);
-	for (unsigned i = 0; i < vm->n_devices; i++)
+	for (unsigned i = 0; i < n; i++) {
+		recorder_line(&clock, &observer->records[i], &out);
+		pass_on(&out, LINES_SHOW, deadline);
+	}
+	for (unsigned i = 0; i < vm->n_devices; i++) {
 		if (vm->devices[i].ops->report)
 			vm->devices[i].ops->report(vm->devices[i].ctx, name, &out);
+		pass_on(&out, LINES_SHOW, deadline);
+	}
 	if (why && vm->trace.recorder) /* what was said first is far above by now */
 		text_printf(&out, "flight recorder: it is shown because %s\n", why);
-	log_block(wait_ms, "minivmm: ", out.bytes, out.len);
-	text_free(&events);
-	text_free(&out);
+	pass_on(&out, 0, deadline);
 }
 
 /* --- wishes, of any thread ---------------------------------------------------------------------------------------- */
@@ -224,9 +248,9 @@ static void on_wish(void *ctx, uint32_t events)
 			log_error("exits are not counted; start minivmm with --stats");
 	}
 	if (atomic_exchange(&observer->recorder_wanted, false))
-		show_recorder(observer->vm, NULL, NULL, LIVE_MS);
+		show_recorder(observer, NULL, NULL, LIVE_MS);
 	while (observer->shown < VM_DEVICES_MAX && atomic_load(&observer->failed[observer->shown]))
-		show_recorder(observer->vm, atomic_load(&observer->failed[observer->shown++]), NULL, LIVE_MS);
+		show_recorder(observer, atomic_load(&observer->failed[observer->shown++]), NULL, LIVE_MS);
 }
 
 /* --- from start to end -------------------------------------------------------------------------------------------- */
@@ -314,7 +338,7 @@ static int start(struct observer *observer)
 
 int observe_start(struct observer **out, struct vm *vm)
 {
-	struct observer *observer = calloc(1, sizeof(*observer));
+	struct observer *observer = resident_alloc(1, sizeof(*observer));
 	int err;
 
 	if (!observer) {
@@ -384,7 +408,7 @@ void observe_end(struct observer *observer, int status)
 	TRACE(&vm->trace, end, NULL, status);
 	on_wish(observer, 0); /* what there was no time for */
 	if (accident(status))
-		show_recorder(vm, NULL, accident(status), END_MS);
+		show_recorder(observer, NULL, accident(status), END_MS);
 	for (unsigned i = 0; i < vm->trace.n_files; i++)
 		trace_file_close(vm->trace.files[i]);
 	vm->trace.n_files = 0;

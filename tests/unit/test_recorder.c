@@ -25,9 +25,12 @@ struct shown {
 
 static struct shown show(const struct rig *rig, const char *dev)
 {
-	struct shown shown = { .n = 0 };
+	static struct trace_record records[TRACE_RECORDS];
+	const struct recorder_clock clock = recorder_clock(&rig->vm->trace);
+	struct shown shown = { .n = recorder_take(&rig->vm->trace, dev, records) };
 
-	shown.n = recorder_show(&rig->vm->trace, dev, &shown.text);
+	for (unsigned i = 0; i < shown.n; i++)
+		recorder_line(&clock, &records[i], &shown.text);
 	assert_false(shown.text.failed);
 	shown.bytes = strndup(shown.text.bytes ? shown.text.bytes : "", shown.text.len);
 	assert_int_equal(count_of(shown.bytes, "\n"), shown.n);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "vmm/trace/recorder.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "vmm/trace/decode.h"
@@ -59,7 +59,7 @@ static void show_descs(struct text *out, const struct trace_event *event)
 		text_str(out, "  ...");
 }
 
-static void show(const struct recorder_clock *clock, const struct trace_record *record, struct text *out)
+void recorder_line(const struct recorder_clock *clock, const struct trace_record *record, struct text *out)
 {
 	const struct trace_kind_desc *kind = &trace_kinds[record->kind];
 	struct trace_event event = {
@@ -93,26 +93,14 @@ static void show(const struct recorder_clock *clock, const struct trace_record *
 	text_str(out, "\n");
 }
 
-unsigned recorder_show(const struct trace *trace, const char *dev, struct text *out)
+unsigned recorder_take(const struct trace *trace, const char *dev, struct trace_record *records)
 {
-	const struct recorder_clock clock = recorder_clock(trace);
-	struct trace_record *copies = malloc(TRACE_RECORDS * sizeof(*copies));
 	uint32_t end = __atomic_load_n(&trace->next, __ATOMIC_ACQUIRE);
-	unsigned n = 0, shown = 0;
+	unsigned n = 0;
 
-	if (!copies) {
-		out->failed = true;
-		return 0;
-	}
 	/* all at once: while they are put into words, a machine that runs would overwrite them */
 	for (uint32_t number = end - TRACE_RECORDS; number != end; number++)
-		n += take(trace, number, &copies[n]);
-	for (unsigned i = 0; i < n; i++) {
-		if (dev && copies[i].dev != dev)
-			continue;
-		show(&clock, &copies[i], out);
-		shown++;
-	}
-	free(copies);
-	return shown;
+		if (take(trace, number, &records[n]) && (!dev || records[n].dev == dev))
+			n++;
+	return n;
 }

@@ -10,16 +10,20 @@
 
 void text_free(struct text *text)
 {
-	free(text->bytes);
+	if (!text->fixed)
+		free(text->bytes);
 	*text = (struct text){ 0 };
 }
 
 /* Where `len` more bytes go, or NULL. */
 static char *room(struct text *text, size_t len)
 {
+	bool is_full = !text->bytes || text->size - text->len < len;
+
+	text->failed |= is_full && text->fixed;
 	if (text->failed)
 		return NULL;
-	if (!text->bytes || text->size - text->len < len) {
+	if (is_full) {
 		size_t size = text->size ? text->size : SIZE_FIRST;
 
 		while (size - text->len < len)
@@ -160,16 +164,17 @@ void text_bits(struct text *text, uint64_t value, const char *const *names, unsi
 void text_printf(struct text *text, const char *fmt, ...)
 {
 	va_list args;
-	char *line;
 
 	va_start(args, fmt);
-	int len = vasprintf(&line, fmt, args);
+	int len = vsnprintf(NULL, 0, fmt, args);
 
 	va_end(args);
-	if (len < 0) {
-		text->failed = true;
+	char *to = len < 0 ? NULL : room(text, (size_t)len + 1); /* its NUL is written over by what comes next */
+
+	if (!to)
 		return;
-	}
-	text_bytes(text, line, (size_t)len);
-	free(line);
+	va_start(args, fmt);
+	vsnprintf(to, (size_t)len + 1, fmt, args);
+	va_end(args);
+	text->len += (size_t)len;
 }

@@ -7,11 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zeroed is a valid, empty text. */
+/* Zeroed is a valid, empty text. One that is `fixed` has bytes of somebody else's and grows no further than these. */
 struct text {
 	char *bytes; /* owned; no NUL at the end */
 	size_t len, size;
 	bool failed; /* no memory: sticks, and nothing is added any more */
+	bool fixed;
 };
 
 void text_free(struct text *text);
