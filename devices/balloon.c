@@ -17,6 +17,7 @@
 enum { QUEUE_INFLATE, QUEUE_DEFLATE, QUEUE_STATS, QUEUE_HINT, QUEUE_REPORT, N_QUEUES };
 
 #define BALLOON_PFNS_MAX   1024u /* page numbers taken of one buffer; Linux sends 256 */
+#define BALLOON_WORK       4096u /* ... or areas that are given back, in one call; then others have their turn */
 #define BALLOON_STEPS      16u   /* of the guest's memory: what one key changes */
 #define BALLOON_HINT_FIRST 2u    /* command ids below mean stop and done (5.5.6.6) */
 
@@ -29,13 +30,15 @@ struct balloon {
 	uint64_t stats[VIRTIO_BALLOON_S_NR]; /* the driver's last, by tag */
 };
 
-static void balloon_take_pages(struct virtio_dev *dev, struct virtio_chain *chain, bool inflate)
+/* These return how often the host was asked for something. */
+static unsigned balloon_take_pages(struct virtio_dev *dev, struct virtio_chain *chain, bool inflate)
 {
 	struct balloon *balloon = virtio_priv(dev);
 	uint64_t pages = chain->readable_len / sizeof(struct le32);
+	unsigned n = pages < BALLOON_PFNS_MAX ? (unsigned)pages : BALLOON_PFNS_MAX;
 	struct le32 pfn;
 
-	for (uint64_t i = 0; i < pages && i < BALLOON_PFNS_MAX; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		chain_read(chain, &pfn, sizeof(pfn));
 		uint64_t gpa = (uint64_t)le32_get(pfn) << VIRTIO_BALLOON_PFN_SHIFT;
 
@@ -46,10 +49,11 @@ static void balloon_take_pages(struct virtio_dev *dev, struct virtio_chain *chai
 		else
 			balloon->bad_pages++; /* no RAM: nothing to give up */
 	}
+	return n;
 }
 
 /* A guest that wants to find its own pattern in free pages gets no zeros in their place (5.5.6.7.2). */
-static void balloon_take_report(struct virtio_dev *dev, const struct virtio_chain *chain)
+static unsigned balloon_take_report(struct virtio_dev *dev, const struct virtio_chain *chain)
 {
 	struct balloon *balloon = virtio_priv(dev);
 	const struct virtio_balloon_config *config = virtio_config(dev);
@@ -60,6 +64,7 @@ static void balloon_take_report(struct virtio_dev *dev, const struct virtio_chai
 		balloon->reported += chain->writable[i].iov_len;
 		balloon->returned += keep ? 0 : virtio_discard_iov(dev, &chain->writable[i]);
 	}
+	return chain->n_writable;
 }
 
 static void balloon_set_hint(struct virtio_dev *dev, uint32_t id)
@@ -126,16 +131,19 @@ static void balloon_kick(struct virtio_dev *dev, unsigned q)
 {
 	struct virtio_chain chain;
 	unsigned role = q == QUEUE_HINT && !virtio_has_feature(dev, VIRTIO_BALLOON_F_FREE_PAGE_HINT) ? QUEUE_REPORT : q;
+	unsigned work = 0;
 
-	while (vq_pop(dev, q, &chain) > 0) {
+	while (work < BALLOON_WORK && vq_pop(dev, q, &chain) > 0) {
 		switch (role) {
 		case QUEUE_STATS: balloon_take_stats(dev, &chain); continue; /* it is kept */
 		case QUEUE_HINT: balloon_take_hint(dev, &chain); break;
-		case QUEUE_REPORT: balloon_take_report(dev, &chain); break;
-		default: balloon_take_pages(dev, &chain, role == QUEUE_INFLATE);
+		case QUEUE_REPORT: work += balloon_take_report(dev, &chain); break;
+		default: work += balloon_take_pages(dev, &chain, role == QUEUE_INFLATE);
 		}
 		vq_push(dev, q, &chain, 0);
 	}
+	if (work >= BALLOON_WORK)
+		vq_again(dev, q);
 }
 
 /* Takes what falls on `actual` and `poison_val`; the other two are the host's. */
@@ -236,6 +244,7 @@ static const struct virtio_class balloon_class = {
 	.single = true,
 	.features = 1u << VIRTIO_BALLOON_F_STATS_VQ | 1u << VIRTIO_BALLOON_F_PAGE_POISON,
 	.priv_size = sizeof(struct balloon),
+	.chains = 2, /* of statistics: the new one comes before the old one goes */
 	.options = balloon_options,
 	.counters = balloon_counters,
 	.state = balloon_state,

@@ -103,6 +103,7 @@ static const struct virtio_class console_class = {
 	.single = true,
 	.features = 1u << VIRTIO_CONSOLE_F_SIZE | 1u << VIRTIO_CONSOLE_F_MULTIPORT | 1u << VIRTIO_CONSOLE_F_EMERG_WRITE,
 	.priv_size = sizeof(struct console),
+	.chains = 1,
 	.options = console_options,
 	.counters = console_counters,
 	.state = console_state,

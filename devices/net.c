@@ -10,6 +10,7 @@
 #include "devices/backend/mac.h"
 #include "devices/backend/net_pair.h"
 #include "devices/virtio/virtio.h"
+#include "vmm/resident.h"
 
 #define NET_TSO(side) (FEATURE(VIRTIO_NET_F_##side##_TSO4) | FEATURE(VIRTIO_NET_F_##side##_TSO6))
 #define NET_OFFLOADS                                                                           \
@@ -19,6 +20,8 @@
 #define NET_CONTROLS                                                                                      \
 	(FEATURE(VIRTIO_NET_F_CTRL_RX) | FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | FEATURE(VIRTIO_NET_F_MQ) | \
 	 FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS))
+
+#define NET_COMMANDS 16u /* in one call: the host may take its time over each; then others have their turn */
 
 struct net {
 	char *tap, *mac;
@@ -102,8 +105,9 @@ static int net_command(struct virtio_dev *dev, struct virtio_chain *chain)
 static void net_control(struct virtio_dev *dev, unsigned q)
 {
 	struct virtio_chain chain;
+	unsigned n = 0;
 
-	while (vq_pop(dev, q, &chain) > 0) {
+	for (; n < NET_COMMANDS && vq_pop(dev, q, &chain) > 0; n++) {
 		uint8_t *ack = chain_cut_status(&chain);
 		int err = net_command(dev, &chain);
 
@@ -111,6 +115,8 @@ static void net_control(struct virtio_dev *dev, unsigned q)
 			*ack = err ? VIRTIO_NET_ERR : VIRTIO_NET_OK;
 		vq_push(dev, q, &chain, chain.writable_len == 1);
 	}
+	if (n == NET_COMMANDS)
+		vq_again(dev, q);
 }
 
 /* --- the contract ------------------------------------------------------------------------------------------------- */
@@ -170,7 +176,7 @@ static int net_create(struct virtio_dev *dev)
 		return err;
 	link_allow(&net->wire.link, virtio_sandbox(dev));
 	net->wire.on_gone = net_gone;
-	net->pairs = calloc(net->wire.link.n_fds, sizeof(*net->pairs));
+	net->pairs = resident_alloc(net->wire.link.n_fds, sizeof(*net->pairs));
 	if (!net->pairs) {
 		virtio_error(dev, "its pairs of queues: %s", strerror(ENOMEM));
 		return -ENOMEM;
@@ -238,6 +244,7 @@ static const struct virtio_class net_class = {
 		    1u << VIRTIO_NET_F_CTRL_VQ | 1u << VIRTIO_NET_F_CTRL_RX | 1u << VIRTIO_NET_F_CTRL_MAC_ADDR,
 	.needs = net_needs,
 	.priv_size = sizeof(struct net),
+	.chains = NET_MERGE_MAX,
 	.options = net_options,
 	.counters = net_counters,
 	.state = net_state,

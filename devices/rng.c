@@ -150,6 +150,7 @@ static const struct virtio_class rng_class = {
 	.n_queues = 1,
 	.queue_size = 64,
 	.priv_size = sizeof(struct rng),
+	.chains = 1,
 	.options = rng_options,
 	.counters = rng_counters,
 	.state = rng_state,

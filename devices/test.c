@@ -10,7 +10,8 @@
 #define TEST_F_CAN_PRINT 0 /* feature bit: the print queue is usable */
 #define TEST_QUEUE_PRINT 0 /* driver to device: any number of little-endian 32-bit numbers a buffer */
 #define TEST_QUEUE_SIZE  128
-#define TEST_PRINT_MAX   256 /* numbers printed of one buffer; the rest are counted: the guest chooses its length */
+#define TEST_LINES_MAX   1024 /* in one call; then others have their turn */
+#define TEST_PRINT_MAX   256  /* numbers printed of one buffer; the rest are counted: the guest chooses its length */
 
 struct test_config {
 	struct le32 num_pages; /* what the host wants; the driver's writes are ignored */
@@ -39,7 +40,8 @@ static void test_tick(struct virtio_dev *dev)
 	virtio_config_changed(dev);
 }
 
-static void test_print_chain(struct virtio_dev *dev, struct virtio_chain *chain)
+/* Returns how many lines it printed. */
+static uint64_t test_print_chain(struct virtio_dev *dev, struct virtio_chain *chain)
 {
 	struct test *test = virtio_priv(dev);
 	uint64_t numbers = chain->readable_len / sizeof(struct le32);
@@ -55,21 +57,25 @@ static void test_print_chain(struct virtio_dev *dev, struct virtio_chain *chain)
 			     (unsigned long long)(numbers - shown));
 	test->numbers += numbers;
 	test->stray_bytes += chain->readable_len % sizeof(struct le32);
+	return shown + (shown < numbers);
 }
 
 static void test_kick(struct virtio_dev *dev, unsigned q)
 {
 	struct virtio_chain chain;
+	uint64_t lines = 0;
 
 	if (!virtio_has_feature(dev, TEST_F_CAN_PRINT)) {
 		virtio_fail(dev,
 			    "the print queue is used, but its feature CAN_PRINT is not negotiated (virtio 1.2, 2.2)");
 		return;
 	}
-	while (vq_pop(dev, q, &chain) > 0) {
-		test_print_chain(dev, &chain);
+	while (lines < TEST_LINES_MAX && vq_pop(dev, q, &chain) > 0) {
+		lines += test_print_chain(dev, &chain);
 		vq_push(dev, q, &chain, 0);
 	}
+	if (lines >= TEST_LINES_MAX)
+		vq_again(dev, q);
 }
 
 /* Takes what falls on the fields behind num_pages, which is the host's alone. */
@@ -129,6 +135,7 @@ static const struct virtio_class test_class = {
 	.config_size = sizeof(struct test_config),
 	.features = 1u << TEST_F_CAN_PRINT,
 	.priv_size = sizeof(struct test),
+	.chains = 1,
 	.options = test_options,
 	.counters = test_counters,
 	.state = test_state,

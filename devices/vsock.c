@@ -128,6 +128,7 @@ static const struct virtio_class vsock_class = {
 	.queue_size = VSOCK_QUEUE_SIZE,
 	.config_size = sizeof(struct vsock_config),
 	.priv_size = sizeof(struct vsock),
+	.chains = 1,
 	.options = vsock_options,
 	.counters = vsock_counters,
 	.state = vsock_state,

@@ -35,7 +35,7 @@ struct output {
 	void (*on_gone)(void *ctx);
 	void (*on_room)(void *ctx);
 	void *ctx;
-	char bytes[OUTPUT_MAX]; /* ring; only what is used takes memory */
+	char bytes[OUTPUT_MAX]; /* ring */
 	size_t head, len;
 	char lines[OUTPUT_LINES_MAX];
 	size_t lines_len;

@@ -16,6 +16,7 @@
 #include "vmm/log.h"
 #include "vmm/loop.h"
 #include "vmm/output.h"
+#include "vmm/resident.h"
 
 #define ESCAPE 0x01 /* Ctrl-A */
 
@@ -246,7 +247,7 @@ bool terminal_size(uint16_t *cols, uint16_t *rows)
 
 int terminal_create(struct terminal **out, struct loop *loop)
 {
-	struct terminal *t = calloc(1, sizeof(*t));
+	struct terminal *t = resident_alloc(1, sizeof(*t)); /* with its buffers, which a guest fills */
 
 	if (!t)
 		return -ENOMEM;

@@ -15,6 +15,7 @@
 #include "vmm/log.h"
 #include "vmm/loop.h"
 #include "vmm/observe.h"
+#include "vmm/resident.h"
 #include "vmm/terminal.h"
 #include "vmm/thread.h"
 #include "vmm/vcpu.h"
@@ -86,7 +87,7 @@ static int catch_signals(struct vm *vm)
 
 int vm_create(struct vm **out, const struct vm_config *config)
 {
-	struct vm *vm = calloc(1, sizeof(*vm));
+	struct vm *vm = resident_alloc(1, sizeof(*vm)); /* with the flight recorder, which fills by and by */
 	int err;
 
 	if (!vm) {

@@ -13,6 +13,7 @@
 #include "devices/backend/vsock_listen.h"
 #include "vmm/log.h"
 #include "vmm/number.h"
+#include "vmm/resident.h"
 
 #define EVENTS       32 /* of the sockets, in one call */
 #define ACCEPTS      16
@@ -55,7 +56,7 @@ int vsock_unix_open(struct vsock_unix **out, const char *who, const char *path, 
 	}
 	*host = (struct vsock_unix){ .path = path, .guest_cid = guest_cid, .counts = counts };
 	host->last = &host->first;
-	host->bytes = calloc(VSOCK_CONNS, VSOCK_BUF); /* not touched, so not taken, before it is needed */
+	host->bytes = resident_alloc(VSOCK_CONNS, VSOCK_BUF);
 	for (unsigned i = 0; host->bytes && i < VSOCK_CONNS; i++)
 		host->conns[i] =
 			(struct vsock_conn){ .host = host, .fd = -1, .bytes = host->bytes + (size_t)i * VSOCK_BUF };

@@ -12,6 +12,7 @@
 #include "devices/virtio/core.h"
 #include "devices/virtio/options.h"
 #include "vmm/loop.h"
+#include "vmm/resident.h"
 #include "vmm/vm.h"
 
 static const char *const notify_names[] = {
@@ -144,7 +145,8 @@ static int make_queues(struct virtio_dev *dev)
 					     .trace = &dev->vm->trace,
 					     .dev = dev->name,
 					     .index = q,
-					     .chain_size = dev->class->chain_size };
+					     .chain_size = dev->class->chain_size,
+					     .chains = dev->class->chains };
 
 		err = virtq_init(&dev->queues[q], &owner, virtio_queue_size(dev, q));
 	}
@@ -196,7 +198,7 @@ int virtio_create(struct virtio_dev **out, struct vm *vm, const struct virtio_cl
 	dev->n_queues = class->n_queues;
 	snprintf(dev->name, sizeof(dev->name), "%s%u", class->name, index);
 	pthread_mutex_init(&dev->lock, NULL);
-	dev->priv = calloc(1, class->priv_size ? class->priv_size : 1);
+	dev->priv = resident_alloc(1, class->priv_size ? class->priv_size : 1);
 	if (!dev->priv) {
 		err = -ENOMEM;
 		virtio_error(dev, "%s", strerror(ENOMEM));

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "vmm/memory.h"
+#include "vmm/resident.h"
 
 /* Two areas as they lie in guest memory (virtio 1.2, 2.7.6, 2.7.8), written with our own number types; the third is
  * walk.c's. */
@@ -47,7 +48,7 @@ static void shared_store(struct le16 *field, uint16_t value, int order)
 static void forget_out(struct virtq *vq)
 {
 	memset(vq->out, 0, vq->num_max * sizeof(*vq->out));
-	for (uint32_t i = 0; i < vq->num_max; i++)
+	for (uint32_t i = 0; i < vq->n_rows; i++)
 		vq->rows[i] = i;
 	vq->n_out = 0;
 }
@@ -58,11 +59,14 @@ int virtq_init(struct virtq *vq, const struct virtq_owner *owner, uint32_t num_m
 	vq->owner = *owner;
 	vq->num_max = num_max;
 	vq->row_len = num_max < VIRTQ_CHAIN ? num_max : VIRTQ_CHAIN;
-	vq->iov = calloc(num_max, vq->row_len * sizeof(*vq->iov));
-	vq->out = calloc(num_max, sizeof(*vq->out));
-	vq->rows = calloc(num_max, sizeof(*vq->rows));
-	vq->privs = calloc(num_max, owner->chain_size + 1);   /* never 0, which may give NULL */
-	vq->seen = calloc(2ull * num_max, sizeof(*vq->seen)); /* a table's worth, and an indirect one's */
+	vq->n_rows = owner->chains && owner->chains < num_max ? owner->chains : num_max;
+	if (vq->n_rows > VIRTQ_IOVECS / vq->row_len)
+		vq->n_rows = VIRTQ_IOVECS / vq->row_len;
+	vq->iov = resident_alloc(vq->n_rows, vq->row_len * sizeof(*vq->iov));
+	vq->out = resident_alloc(num_max, sizeof(*vq->out));
+	vq->rows = resident_alloc(vq->n_rows, sizeof(*vq->rows));
+	vq->privs = resident_alloc(vq->n_rows, owner->chain_size + 1);    /* never 0, which may give NULL */
+	vq->seen = resident_alloc(2ull * vq->row_len, sizeof(*vq->seen)); /* a table's worth, and an indirect one's */
 	if (!vq->iov || !vq->out || !vq->rows || !vq->privs || !vq->seen) {
 		virtq_release(vq);
 		return -ENOMEM;
@@ -90,6 +94,7 @@ void virtq_reset(struct virtq *vq)
 	struct virtq fresh = { .owner = vq->owner,
 			       .num_max = vq->num_max,
 			       .iov = vq->iov,
+			       .n_rows = vq->n_rows,
 			       .row_len = vq->row_len,
 			       .out = vq->out,
 			       .rows = vq->rows,
@@ -135,6 +140,7 @@ const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect)
 
 	vq->session++;
 	vq->last_avail = vq->used_idx = vq->notified = 0;
+	vq->waits = false;
 	forget_out(vq);
 	vq->event_idx = event_idx;
 	vq->indirect = indirect;
@@ -156,7 +162,7 @@ void virtq_begin(struct virtq *vq)
 
 bool virtq_has_more(const struct virtq *vq)
 {
-	return vq->ready && vq->popped == share(vq);
+	return vq->ready && (vq->popped == share(vq) || (vq->waits && vq->n_out < vq->n_rows));
 }
 
 /* Entries that the driver has added and we have not popped. */
@@ -200,6 +206,9 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 	vq->n_seen = 0;
 	if (!vq->ready || vq->popped == share(vq))
 		return 0;
+	vq->waits = vq->n_out == vq->n_rows;
+	if (vq->waits) /* whoever gives one back has the ring looked at again */
+		return 0;
 	uint16_t pending = avail_pending(vq);
 
 	if (pending == 0 && vq->event_idx) {
@@ -225,7 +234,7 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule)
 				     head);
 		return -1;
 	}
-	uint32_t row = vq->rows[vq->n_out]; /* there is one: fewer than num heads are out */
+	uint32_t row = vq->rows[vq->n_out];
 
 	*chain = (struct virtio_chain){ .head = head,
 					.session = vq->session,

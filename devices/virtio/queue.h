@@ -46,8 +46,9 @@
 #include "vmm/trace.h"
 
 #define VIRTQ_SIZE_MAX 32768u
-#define VIRTQ_SHARE    256u  /* chains that are popped in one call of the device, at most */
-#define VIRTQ_CHAIN    1024u /* buffers of a chain, at most; and no more than the queue has entries */
+#define VIRTQ_SHARE    256u                 /* chains that are popped in one call of the device, at most */
+#define VIRTQ_CHAIN    1024u                /* buffers of a chain, at most; and no more than the queue has entries */
+#define VIRTQ_IOVECS   (256u * VIRTQ_CHAIN) /* of all chains of a queue that are out, at most: 4 MiB */
 
 struct memory;
 
@@ -58,6 +59,7 @@ struct virtq_owner {
 	const char *dev;   /* the device's name, for events */
 	uint32_t index;    /* the queue's number */
 	size_t chain_size; /* of the device's own for each chain */
+	uint32_t chains;   /* that the device keeps at a time, at most; 0: all */
 };
 
 /* A head that was popped and is not yet pushed. */
@@ -85,12 +87,14 @@ struct virtq {
 	uint16_t used_idx;   /* free-running index of the next entry to fill */
 	uint16_t notified;   /* used_idx when a notification was last decided on */
 	unsigned popped;     /* since virtq_begin(): bounds the work of one kick */
+	bool waits;          /* a chain was not popped, as no row was free */
 
-	struct iovec *iov; /* num_max rows of row_len: one for each chain that is out; touched only where used */
-	uint32_t row_len;
-	uint8_t *privs;        /* num_max times chain_size: by row as well */
+	/* All memory that a chain may need is there, and taken from the host, since virtq_init(). */
+	struct iovec *iov; /* n_rows of row_len: one for each chain that is out */
+	uint32_t n_rows, row_len;
+	uint8_t *privs;        /* n_rows times chain_size: by row as well */
 	struct virtq_out *out; /* num_max: by head */
-	uint32_t *rows;        /* num_max: a stack of the rows, those that are free from n_out on */
+	uint32_t *rows;        /* n_rows: a stack of the rows, those that are free from n_out on */
 	uint32_t n_out;
 	struct trace_desc
 		*seen; /* the descriptors of the chain that was popped last, n_seen of them, as they were read */
@@ -110,8 +114,8 @@ const char *virtq_enable(struct virtq *vq, bool event_idx, bool indirect);
 /* Starts counting the work of one kick. */
 void virtq_begin(struct virtq *vq);
 /*
- * 1 and *chain; 0 where the ring is empty or the kick's share is used up (virtq_has_more()); -1 with *rule where the
- * driver broke one. An empty ring has its kicks armed again.
+ * 1 and *chain; 0 where the ring is empty, the kick's share is used up, or too many chains are out; -1 with *rule where
+ * the driver broke one. An empty ring has its kicks armed again; of the other two virtq_has_more() tells.
  */
 int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule);
 /* virtq_pop()'s second half, in walk.c: follows the chain from its head. NULL with *chain and its iovecs in the row
@@ -119,7 +123,7 @@ int virtq_pop(struct virtq *vq, struct virtio_chain *chain, const char **rule);
 const char *virtq_walk(struct virtq *vq, struct virtio_chain *chain, struct iovec *iov);
 /* A broken rule in words; the string is the queue's, until the next. */
 const char *virtq_broken(struct virtq *vq, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* True where the share was used up: the ring has to be looked at again. */
+/* True where the share was used up, or a chain can be popped now that could not: the ring has to be looked at again. */
 bool virtq_has_more(const struct virtq *vq);
 /* Fills the next used entry. A chain that is not out, or more bytes than are writable, is the device's mistake:
  * ignored, cut. */

@@ -180,6 +180,11 @@ int vq_pop(struct virtio_dev *dev, unsigned q, struct virtio_chain *chain)
 	return popped;
 }
 
+void vq_again(struct virtio_dev *dev, unsigned q)
+{
+	dev->again_queues |= 1u << q;
+}
+
 void vq_push(struct virtio_dev *dev, unsigned q, const struct virtio_chain *chain, uint32_t len)
 {
 	vq_push_all(dev, q, chain, &len, 1);

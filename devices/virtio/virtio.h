@@ -118,6 +118,8 @@ struct virtio_class {
 	const struct feature_need *needs;  /* or NULL */
 	size_t priv_size;                  /* bytes of the device's own struct; zeroed, then the options are put in */
 	size_t chain_size;                 /* bytes of its own that go with each chain that is out: virtio_chain.priv */
+	uint16_t chains;                   /* of a queue that it keeps at a time, at most; vq_pop() gives no more. 0: as
+					      many as there are. Memory is taken for so many */
 	const struct option_desc *options; /* name NULL at the end; or NULL: as the two below */
 	const struct counter_desc *counters; /* in the device's struct */
 	const struct state_desc *state;
@@ -286,6 +288,9 @@ struct virtio_chain {
  * than the queue has entries, nor than 256; then 0, and the core kicks again soon: no driver can hold a thread.
  */
 int vq_pop(struct virtio_dev *dev, unsigned q, struct virtio_chain *chain);
+/* For a device that stops before the ring is empty, as its work takes long: the core kicks queue q again soon, once
+ * others had their turn. */
+void vq_again(struct virtio_dev *dev, unsigned q);
 /* Gives the buffer back with `len` bytes written, from the first writable one on (virtio 1.2, 2.7.8.2). */
 void vq_push(struct virtio_dev *dev, unsigned q, const struct virtio_chain *chain, uint32_t len);
 /* The same for n buffers that the driver must not see one by one. */

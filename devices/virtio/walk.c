@@ -100,8 +100,11 @@ const char *virtq_walk(struct virtq *vq, struct virtio_chain *chain, struct iove
 		if (walk.index >= walk.table_size)
 			return virtq_broken(vq, "next descriptor %u in a table of %u (virtio 1.2, 2.7.5)", walk.index,
 					    walk.table_size);
-		if (walk.steps++ == walk.table_size || walk.steps > vq->num_max)
-			return virtq_broken(vq, "a chain that loops or is longer than the queue (virtio 1.2, 2.7.5.2)");
+		/* also those that carry nothing cost time */
+		if (walk.steps++ == walk.table_size || walk.steps > vq->row_len)
+			return virtq_broken(
+				vq, "a chain that loops or is longer than the queue or %u (virtio 1.2, 2.7.5.2)",
+				VIRTQ_CHAIN);
 		memcpy(&desc, &walk.table[walk.index], sizeof(desc));
 		/* the compiler must not read the guest's memory again where it could use the copy */
 		__asm__ volatile("" ::: "memory");

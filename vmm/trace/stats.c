@@ -3,11 +3,13 @@
 
 #include <stdlib.h>
 
+#include "vmm/resident.h"
+
 #define SUB (1u << STATS_SUB_BITS)
 
 struct stats *stats_create(void)
 {
-	struct stats *stats = calloc(1, sizeof(*stats)); /* pages of rows that are never used are never touched */
+	struct stats *stats = resident_alloc(1, sizeof(*stats));
 
 	if (!stats)
 		return NULL;
