@@ -5,6 +5,7 @@ VERSION := 0.1.0
 BUILD := build
 CFLAGS ?= -O2 -g
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+comma := ,
 V ?= 0
 Q := $(if $(filter 0,$(V)),@)
 say = @printf '  %-4s %s\n' '$(1)' '$(2)'
@@ -36,9 +37,9 @@ run: | setup
 
 # Everything that has to hold, from nothing. The directories are those of the tests themselves.
 test: | setup
-	@$(MAKE) --no-print-directory $(PROGRAMS) guest unit-tests payloads count-programs $(INJECT) sanitized-minivmm
+	@$(MAKE) --no-print-directory $(PROGRAMS) guest unit-tests bounds-tests payloads count-programs $(INJECT) sanitized-minivmm
 	@$(MAKE) --no-print-directory check-asan allocations check-corpus check-tsan
-	$(WITH_ASAN) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) tests/model tests/host tests/cli tests/payload tests/sandbox tests/linux
+	$(WITH_ASAN) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer $(UNIT_TESTS) $(BOUNDS_TESTS) tests/model tests/host tests/cli tests/payload tests/sandbox tests/linux
 	@$(MAKE) --no-print-directory check-valgrind
 
 setup:
@@ -75,7 +76,137 @@ $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+<<<<<<< HEAD
 include tests/tests.mk
+=======
+# --- unit tests: cmocka, one program a file, the driver played in plain memory ---------------------------------------
+
+UNIT_SRCS := $(wildcard tests/unit/test_*.c)
+UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(UNIT_SRCS),$(wildcard tests/unit/*.c)))
+UNIT_TESTS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
+
+$(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -luring -lcmocka -ljansson
+
+# The user network under test is the real program, the ordinary build's also where sanitizers are on.
+unit-tests: $(UNIT_TESTS) $(if $(findstring /asan-,$(BUILD)),,minivmm-usernet)
+
+check-unit: unit-tests
+	CMOCKA_MESSAGE_OUTPUT=TAP prove $(UNIT_TESTS)
+
+# The same under the address and undefined-behaviour sanitizers; CC=clang works too.
+check-asan: minivmm-usernet
+	$(MAKE) BUILD=$(BUILD)/asan-$(notdir $(CC)) CC=$(CC) CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' check-unit
+
+# --- bounds: what a guest can have this process do, counted ---------------------------------------------------------
+
+# tests/bounds/test_NAME.c, with NAME.c where there is one. Not under sanitizers: these have their own ways to count.
+BOUNDS_SRCS := $(wildcard tests/bounds/test_*.c)
+BOUNDS_TESTS := $(BOUNDS_SRCS:tests/bounds/%.c=$(BUILD)/tests/bounds/%)
+BOUNDS_LINK = $(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS) $(1) -o $@ $^ -lfdt -luring -lcmocka -ljansson
+
+# The devices once more, with a call for each load from memory: tests/bounds/loads.h. Copies are calls by names of ours.
+LOADS_OBJS := $(patsubst %.c,$(BUILD)/obj/loads/%.o,$(filter devices/%,$(SRCS)))
+$(BUILD)/obj/loads/%.o: %.c Makefile
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fsanitize=thread -fno-builtin -Wno-unknown-warning-option -Wno-tsan -MMD -MP -c -o $@ $<
+	$(Q)objcopy $(foreach f,memcpy memmove memcmp,--redefine-sym $(f)=loads_$(f)) $@
+
+$(BUILD)/tests/bounds/test_fetch: $(addprefix $(BUILD)/obj/tests/bounds/,test_fetch.o loads.o) $(UNIT_SUPPORT) $(LOADS_OBJS) \
+		$(filter-out %/main.o $(BUILD)/obj/devices/%,$(OBJS))
+	$(call say,LD,$@)
+	$(call BOUNDS_LINK,-Wl$(comma)--wrap=vq_pop -Wl$(comma)--wrap=virtq_notify)
+
+# -rdynamic: names in what alloc_tell() says.
+$(BUILD)/tests/bounds/test_alloc: $(addprefix $(BUILD)/obj/tests/bounds/,test_alloc.o alloc.o storm.o) $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
+	$(call say,LD,$@)
+	$(call BOUNDS_LINK,-rdynamic)
+
+$(BUILD)/tests/bounds/test_work $(BUILD)/tests/bounds/test_lines: $(BUILD)/tests/bounds/%: $(BUILD)/obj/tests/bounds/%.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
+	$(call say,LD,$@)
+	$(call BOUNDS_LINK,$(addprefix -Wl$(comma)--wrap=,$(BOUNDS_WRAP_$*)))
+BOUNDS_WRAP_test_work := chain_read chain_write mem_discard getrandom writev send connect terminal_try_write terminal_line virtq_walk
+BOUNDS_WRAP_test_lines := clock_gettime
+
+bounds-tests: $(BOUNDS_TESTS)
+
+check-bounds: bounds-tests
+	CMOCKA_MESSAGE_OUTPUT=TAP prove $(BOUNDS_TESTS)
+
+# --- payload tests: bare-metal guests on the direct /dev/kvm ---------------------------------------------------------
+
+PAYLOAD_CFLAGS := -std=c11 $(WARN) -O1 -g -ffreestanding -fno-pic -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+	-mno-red-zone -mgeneral-regs-only
+# -n: no file headers in a segment, which would lie below 1 MiB
+PAYLOAD_LDFLAGS := -nostdlib -static -no-pie -Wl,-n -Wl,-Ttext=0x100000 -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
+PAYLOAD_SRCS := $(wildcard tests/payload/test_*.c)
+PAYLOAD_SUPPORT := $(filter-out $(PAYLOAD_SRCS),$(wildcard tests/payload/*.c tests/payload/*.S))
+PAYLOADS := $(PAYLOAD_SRCS:tests/payload/%.c=$(BUILD)/tests/payload/%.elf)
+
+$(PAYLOADS): $(BUILD)/tests/payload/%.elf: tests/payload/%.c $(PAYLOAD_SUPPORT) $(wildcard tests/payload/*.h) Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -I. $(PAYLOAD_CFLAGS) $(PAYLOAD_LDFLAGS) -o $@ $(PAYLOAD_SUPPORT) $<
+
+$(BUILD)/probe.elf: guest/probe/probe.S Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(PAYLOAD_LDFLAGS) -o $@ $<
+
+payloads: $(PAYLOADS) $(BUILD)/probe.elf
+
+check-payload: $(PROGRAMS) payloads
+	prove tests/payload
+
+check-cli: $(PROGRAMS) payloads count-programs
+	prove tests/cli
+
+check-linux: $(PROGRAMS) guest
+	prove --timer tests/linux
+
+# What "make test" does for some seconds or a few times, for minutes or a hundred times.
+test-long: $(PROGRAMS) guest payloads
+	MINIVMM_LONG=1 prove --timer tests/linux/mix.t tests/linux/kill.t tests/payload/soak.t
+
+# --- benchmarks: figures of this run, times as ratios that pass or fail nothing; counts of instructions are held to bounds ------------------------------------------
+
+BENCH := $(BUILD)/tests/bench
+
+$(BENCH)/%: tests/bench/%.c Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE $(CFLAGS_ALL) -static -o $@ $<
+
+$(BENCH)/hello.elf: tests/bench/hello.S Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(PAYLOAD_LDFLAGS) -o $@ $<
+
+# The unit tests' driver and one exit, for callgrind; BUILD=$(UNTRACED) builds it once more without events.
+UNTRACED := $(BUILD)/untraced
+$(BENCH)/notify: $(BUILD)/obj/tests/bench/notify.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lfdt -luring -lcmocka -ljansson
+
+count-programs: $(BENCH)/notify
+	@$(MAKE) --no-print-directory BUILD=$(UNTRACED) CPPFLAGS=-DTRACE_NONE $(UNTRACED)/tests/bench/notify
+
+count-notify: count-programs
+	tests/bench/notify.sh $(BENCH)/notify $(UNTRACED)/tests/bench/notify
+
+bench: $(PROGRAMS) $(BENCH)/start $(BENCH)/floor $(BENCH)/hello.elf
+	$(BENCH)/start ./minivmm $(BENCH)/hello.elf $(BENCH)/floor
+	@$(MAKE) --no-print-directory count-notify
+	@$(MAKE) --no-print-directory bench-devices
+
+# blk and net beside QEMU's microvm, with Linux's drivers, fio and iperf3: some minutes.
+bench-devices: $(PROGRAMS) guest
+	tests/bench/devices.sh
+>>>>>>> b1faee3 (tests: what a guest can have minivmm do is counted)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -113,6 +244,7 @@ help:
 	@echo 'make check-sandbox what a thread that was taken over can do'
 	@echo 'make fuzz          libFuzzer, a minute a target (TIME=, TARGET=: docs/fuzzing.md);  check-corpus  its inputs once'
 	@echo '                   fuzz-coverage  what they reach'
+	@echo 'make check-bounds  what a guest can have minivmm do: loads, allocations, work, lines'
 	@echo 'make check-hostile drivers that break the rules: guests, sanitizers, memcheck'
 	@echo 'make check-host    a host that fails: each system call, each allocation'
 	@echo 'make test-long     the slow campaigns'

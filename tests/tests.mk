@@ -120,6 +120,42 @@ check-threads: $(STRESS) $(TSAN_TESTS:%=$(BUILD)/tests/unit/test_%)
 	CMOCKA_MESSAGE_OUTPUT=TAP prove $(TSAN_TESTS:%=$(BUILD)/tests/unit/test_%)
 	$(STRESS) $(or $(TIME),10)
 
+# --- bounds: what a guest can have this process do, counted ---------------------------------------------------------
+
+# tests/bounds/test_NAME.c, with NAME.c where there is one. Not under sanitizers: these have their own ways to count.
+BOUNDS_SRCS := $(wildcard tests/bounds/test_*.c)
+BOUNDS_TESTS := $(BOUNDS_SRCS:tests/bounds/%.c=$(BUILD)/tests/bounds/%)
+BOUNDS_LINK = $(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS) $(1) -o $@ $^ $(LIBS) -lcmocka -ljansson
+
+# The devices once more, with a call for each load from memory: tests/bounds/loads.h. Copies are calls by names of ours.
+LOADS_OBJS := $(patsubst %.c,$(BUILD)/obj/loads/%.o,$(filter devices/%,$(SRCS)))
+$(BUILD)/obj/loads/%.o: %.c Makefile
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fsanitize=thread -fno-builtin -Wno-unknown-warning-option -Wno-tsan -MMD -MP -c -o $@ $<
+	$(Q)objcopy $(foreach f,memcpy memmove memcmp,--redefine-sym $(f)=loads_$(f)) $@
+
+$(BUILD)/tests/bounds/test_fetch: $(addprefix $(BUILD)/obj/tests/bounds/,test_fetch.o loads.o) $(UNIT_SUPPORT) $(LOADS_OBJS) \
+		$(filter-out %/main.o $(BUILD)/obj/devices/%,$(OBJS))
+	$(call say,LD,$@)
+	$(call BOUNDS_LINK,-Wl$(comma)--wrap=vq_pop -Wl$(comma)--wrap=virtq_notify)
+
+# -rdynamic: names in what alloc_tell() says.
+$(BUILD)/tests/bounds/test_alloc: $(addprefix $(BUILD)/obj/tests/bounds/,test_alloc.o alloc.o storm.o) $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
+	$(call say,LD,$@)
+	$(call BOUNDS_LINK,-rdynamic)
+
+$(BUILD)/tests/bounds/test_work $(BUILD)/tests/bounds/test_lines: $(BUILD)/tests/bounds/%: $(BUILD)/obj/tests/bounds/%.o $(UNIT_SUPPORT) $(filter-out %/main.o,$(OBJS))
+	$(call say,LD,$@)
+	$(call BOUNDS_LINK,$(addprefix -Wl$(comma)--wrap=,$(BOUNDS_WRAP_$*)))
+BOUNDS_WRAP_test_work := chain_read chain_write mem_discard getrandom writev send connect terminal_try_write terminal_line virtq_walk
+BOUNDS_WRAP_test_lines := clock_gettime
+
+bounds-tests: $(BOUNDS_TESTS)
+
+check-bounds: bounds-tests
+	CMOCKA_MESSAGE_OUTPUT=TAP prove $(BOUNDS_TESTS)
+
 # --- payload tests: bare-metal guests on the direct /dev/kvm ---------------------------------------------------------
 
 PAYLOAD_CFLAGS := -std=c11 $(WARN) -O1 -g -ffreestanding -fno-pic -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
@@ -178,7 +214,7 @@ check-linux: $(PROGRAMS) guest
 
 # What "make test" does for some seconds or a few times, for minutes or a hundred times.
 test-long: $(PROGRAMS) guest payloads allocations
-	MINIVMM_LONG=1 prove --timer tests/linux/mix.t tests/linux/kill.t tests/host tests/payload/hostile.t
+	MINIVMM_LONG=1 prove --timer tests/linux/mix.t tests/linux/kill.t tests/host tests/payload/hostile.t tests/payload/soak.t
 	$(MAKE) check-tsan TIME=600
 
 # --- benchmarks: figures of this run, times as ratios that pass or fail nothing; counts of instructions are held to bounds ------------------------------------------
@@ -221,3 +257,4 @@ bench-devices: $(PROGRAMS) guest
 .PHONY: fuzz-programs fuzz-libfuzzer fuzz-merge check-corpus replay-corpus fuzz-coverage bench bench-devices
 .PHONY: count-programs count-notify check-model check-tsan check-threads check-host allocations
 .PHONY: check-hostile check-hostile-unit check-valgrind sanitized-minivmm
+.PHONY: bounds-tests check-bounds

@@ -4,7 +4,11 @@
 
 #define UART     0x3f8
 #define UART_LSR (UART + 5)
+#define UART_IER (UART + 1)
+#define UART_MCR (UART + 4)
+#define LSR_DR   0x01
 #define LSR_THRE 0x20
+#define MCR_OUT2 0x08
 
 const struct boot_params *boot_params;
 static unsigned tests;
@@ -52,6 +56,16 @@ void print(const char *text)
 			;
 		out8(UART, (uint8_t)*text);
 	}
+}
+
+void wait_byte(void)
+{
+	out8(UART_MCR, MCR_OUT2); /* minivmm keeps what is typed until somebody listens */
+	out8(UART_IER, 1);
+	while (!(in8(UART_LSR) & LSR_DR))
+		;
+	in8(UART);
+	out8(UART_IER, 0);
 }
 
 static void print_digits(uint64_t number, unsigned base)

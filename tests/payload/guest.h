@@ -31,6 +31,8 @@ void check(bool ok, const char *name);
 void check_skipped(const char *name, const char *why);
 /* As check(), and prints both numbers where they differ. */
 void check_is(uint64_t got, uint64_t wanted, const char *name);
+/* Until a byte comes on the serial port; the interrupt that announces it is nobody's. */
+void wait_byte(void);
 void poweroff(void) __attribute__((noreturn));
 
 /* --- accesses -------------------------------------------------------------------------------------------------------
