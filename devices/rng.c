@@ -114,7 +114,7 @@ static void rng_serve(struct virtio_dev *dev)
 
 static int rng_create(struct virtio_dev *dev)
 {
-	static const struct call_rule calls[] = { CALL(getrandom, BY_DEVICE), CALLS_END };
+	static const struct call_rule calls[] = { ALLOW(getrandom, BY_DEVICE), ALLOW_END };
 
 	virtio_allow(dev, calls);
 	return 0;

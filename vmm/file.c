@@ -17,16 +17,16 @@
 #include "vmm/wait.h"
 
 const struct call_rule file_replace_calls[] = {
-	CALL(newfstatat, BY_MAIN),
-	CALL(access, BY_MAIN),
-	CALL(readlink, BY_MAIN),
-	CALL(umask, BY_MAIN),
-	CALL(getrandom, BY_MAIN), /* for a name */
-	CALL(openat, BY_MAIN),
-	CALL(fchmod, BY_MAIN),
-	CALL(rename, BY_MAIN),
-	CALL(unlink, BY_MAIN),
-	CALLS_END,
+	ALLOW(newfstatat, BY_MAIN),
+	ALLOW(access, BY_MAIN),
+	ALLOW(readlink, BY_MAIN),
+	ALLOW(umask, BY_MAIN),
+	ALLOW(getrandom, BY_MAIN), /* for a name */
+	ALLOW(openat, BY_MAIN),
+	ALLOW(fchmod, BY_MAIN),
+	ALLOW(rename, BY_MAIN),
+	ALLOW(unlink, BY_MAIN),
+	ALLOW_END,
 };
 
 #define WRITE_NS 1000000000u /* how long what is no plain file may take, while a machine runs */

@@ -12,7 +12,7 @@
 #include "vmm/sandbox/sandbox.h"
 #include "vmm/wait.h"
 
-static const struct call_rule calls[] = { CALL(read, BY_VCPU), CALLS_END }; /* of the event fd, in a reset */
+static const struct call_rule calls[] = { ALLOW(read, BY_VCPU), ALLOW_END }; /* of the event fd, in a reset */
 
 static int engine_open(struct disk *disk, const struct disk_settings *settings)
 {

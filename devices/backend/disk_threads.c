@@ -26,7 +26,11 @@ struct pool {
 };
 
 static const struct call_rule calls[] = {
-	CALL(preadv, BY_DISK), CALL(pwritev, BY_DISK), CALL(fdatasync, BY_DISK), CALL(fallocate, BY_DISK), CALLS_END,
+	ALLOW(preadv, BY_DISK),
+	ALLOW(pwritev, BY_DISK),
+	ALLOW(fdatasync, BY_DISK),
+	ALLOW(fallocate, BY_DISK),
+	ALLOW_END,
 };
 
 static int64_t call(const struct disk *disk, const struct disk_step *step)

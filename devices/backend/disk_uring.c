@@ -10,7 +10,7 @@
 
 #define ENTRIES_MAX 256u /* more than any disk has under way; the others wait in disk->pending */
 
-static const struct call_rule system_calls[] = { CALL(io_uring_enter, BY_DEVICE | BY_MAIN), CALLS_END };
+static const struct call_rule system_calls[] = { ALLOW(io_uring_enter, BY_DEVICE | BY_MAIN), ALLOW_END };
 
 struct uring {
 	struct io_uring ring;

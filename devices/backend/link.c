@@ -154,11 +154,11 @@ static void end_helper(pid_t helper)
 
 void link_allow(const struct link *link, struct sandbox *sandbox)
 {
-	static const struct call_rule frames[] = { CALL(read, BY_DEVICE), CALL(writev, BY_DEVICE), CALLS_END };
-	static const struct call_rule tap[] = { CALL_IOCTL(TUNSETOFFLOAD, BY_DEVICE),
-						CALL_IOCTL(TUNSETQUEUE, BY_DEVICE), CALLS_END };
-	const struct call_rule helper[] = { CALL_IF(kill, BY_MAIN, 0, UINT32_MAX, (uint32_t)link->helper),
-					    CALL(wait4, BY_MAIN), CALL(clock_nanosleep, BY_MAIN), CALLS_END };
+	static const struct call_rule frames[] = { ALLOW(read, BY_DEVICE), ALLOW(writev, BY_DEVICE), ALLOW_END };
+	static const struct call_rule tap[] = { ALLOW_IOCTL(TUNSETOFFLOAD, BY_DEVICE),
+						ALLOW_IOCTL(TUNSETQUEUE, BY_DEVICE), ALLOW_END };
+	const struct call_rule helper[] = { ALLOW_IF(kill, BY_MAIN, 0, UINT32_MAX, (uint32_t)link->helper),
+					    ALLOW(wait4, BY_MAIN), ALLOW(clock_nanosleep, BY_MAIN), ALLOW_END };
 
 	sandbox_allow(sandbox, frames);
 	if (link->vnet_hdr)

@@ -13,7 +13,7 @@
 #include "vmm/wait.h"
 
 const struct call_rule port_calls[] = {
-	CALL(read, BY_VCPU), CALL(accept4, BY_LOOP), CALL(recvfrom, BY_LOOP), CALL(close, BY_LOOP), CALLS_END,
+	ALLOW(read, BY_VCPU), ALLOW(accept4, BY_LOOP), ALLOW(recvfrom, BY_LOOP), ALLOW(close, BY_LOOP), ALLOW_END,
 };
 
 #define BACKLOG 4 /* clients that wait for their turn */

@@ -24,14 +24,14 @@
 
 /* socket(2) and connect(2) are for where the guest connects to a program: Unix stream sockets, nothing else. */
 const struct call_rule vsock_unix_calls[] = {
-	CALL(close, BY_DEVICE),
-	CALL(accept4, BY_LOOP),
-	CALL_IF(socket, BY_LOOP, 0, 0xffffffffu, AF_UNIX),
-	CALL(connect, BY_LOOP),
-	CALL(recvfrom, BY_LOOP),
-	CALL(sendto, BY_LOOP),
-	CALL(shutdown, BY_LOOP),
-	CALLS_END,
+	ALLOW(close, BY_DEVICE),
+	ALLOW(accept4, BY_LOOP),
+	ALLOW_IF(socket, BY_LOOP, 0, 0xffffffffu, AF_UNIX),
+	ALLOW(connect, BY_LOOP),
+	ALLOW(recvfrom, BY_LOOP),
+	ALLOW(sendto, BY_LOOP),
+	ALLOW(shutdown, BY_LOOP),
+	ALLOW_END,
 };
 
 /* --- making it ---------------------------------------------------------------------------------------------------- */

@@ -148,7 +148,7 @@ struct virtio_class {
 };
 
 /*
- * In create() alone: system calls, up to CALLS_END, that the device makes once the guest runs, beyond those of every
+ * In create() alone: system calls, up to ALLOW_END, that the device makes once the guest runs, beyond those of every
  * machine (vmm/sandbox/rules.c); any other ends minivmm. A vCPU's thread has few: what needs more is the loop's work.
  */
 void virtio_allow(struct virtio_dev *dev, const struct call_rule *rules);

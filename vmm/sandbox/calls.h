@@ -24,16 +24,16 @@ struct call_rule {
 	uint64_t mask, value; /* (argument & mask) == value; mask 0: whatever the arguments are */
 };
 
-#define CALL(name, threads)                  \
+#define ALLOW(name, threads)                 \
 	{                                    \
 		SYS_##name, threads, 0, 0, 0 \
 	}
-#define CALL_IF(name, threads, arg, mask, value)      \
+#define ALLOW_IF(name, threads, arg, mask, value)     \
 	{                                             \
 		SYS_##name, threads, arg, mask, value \
 	}
-#define CALL_IOCTL(request, threads) CALL_IF(ioctl, threads, 1, 0xffffffffu, (uint32_t)(request))
-#define CALLS_END        \
+#define ALLOW_IOCTL(request, threads) ALLOW_IF(ioctl, threads, 1, 0xffffffffu, (uint32_t)(request))
+#define ALLOW_END        \
 	{                \
 		.nr = -1 \
 	}

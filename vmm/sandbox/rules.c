@@ -14,59 +14,59 @@
 /* glibc hands TCGETS and TCSETS to the kernel by these numbers */
 const struct call_rule sandbox_base[] = {
 	/* the guest; where it cannot go on, its registers */
-	CALL_IOCTL(KVM_RUN, BY_VCPU),
-	CALL_IOCTL(KVM_GET_REGS, BY_VCPU),
-	CALL_IOCTL(KVM_GET_SREGS, BY_VCPU),
-	CALL_IOCTL(KVM_TRANSLATE, BY_VCPU),
-	CALL(rt_sigreturn, BY_VCPU), /* of the signal that takes it out of KVM_RUN */
+	ALLOW_IOCTL(KVM_RUN, BY_VCPU),
+	ALLOW_IOCTL(KVM_GET_REGS, BY_VCPU),
+	ALLOW_IOCTL(KVM_GET_SREGS, BY_VCPU),
+	ALLOW_IOCTL(KVM_TRANSLATE, BY_VCPU),
+	ALLOW(rt_sigreturn, BY_VCPU), /* of the signal that takes it out of KVM_RUN */
 
 	/* events: interrupts and wake-ups are writes to eventfds */
-	CALL(epoll_wait, BY_MAIN | BY_LOOP),
-	CALL(epoll_ctl, BY_MAIN | BY_LOOP | BY_VCPU),
-	CALL(timerfd_settime, BY_MAIN | BY_LOOP | BY_VCPU),
-	CALL(read, BY_MAIN | BY_LOOP),
-	CALL(write, BY_ALL),
+	ALLOW(epoll_wait, BY_MAIN | BY_LOOP),
+	ALLOW(epoll_ctl, BY_MAIN | BY_LOOP | BY_VCPU),
+	ALLOW(timerfd_settime, BY_MAIN | BY_LOOP | BY_VCPU),
+	ALLOW(read, BY_MAIN | BY_LOOP),
+	ALLOW(write, BY_ALL),
 
 	/* messages wait for a full standard error */
-	CALL(ppoll, BY_MAIN | BY_LOOP | BY_VCPU | BY_WRITER),
-	CALL(writev, BY_MAIN),
+	ALLOW(ppoll, BY_MAIN | BY_LOOP | BY_VCPU | BY_WRITER),
+	ALLOW(writev, BY_MAIN),
 
 	/* the terminal: its size, its mode while the job is in the foreground, and after a crash */
-	CALL_IOCTL(TIOCGWINSZ, BY_LOOP | BY_VCPU),
-	CALL_IOCTL(TCGETS, BY_MAIN | BY_LOOP | BY_VCPU),
-	CALL_IOCTL(TIOCGPGRP, BY_LOOP),
-	CALL_IOCTL(TCSETS, BY_MAIN | BY_LOOP | BY_VCPU),
-	CALL(getpgrp, BY_LOOP),
+	ALLOW_IOCTL(TIOCGWINSZ, BY_LOOP | BY_VCPU),
+	ALLOW_IOCTL(TCGETS, BY_MAIN | BY_LOOP | BY_VCPU),
+	ALLOW_IOCTL(TIOCGPGRP, BY_LOOP),
+	ALLOW_IOCTL(TCSETS, BY_MAIN | BY_LOOP | BY_VCPU),
+	ALLOW(getpgrp, BY_LOOP),
 	/* raise(SIGSTOP) for Ctrl-Z; the main thread takes the vCPUs out of KVM_RUN */
-	CALL(getpid, BY_MAIN | BY_LOOP),
-	CALL(gettid, BY_LOOP),
-	CALL(tgkill, BY_MAIN | BY_LOOP),
+	ALLOW(getpid, BY_MAIN | BY_LOOP),
+	ALLOW(gettid, BY_LOOP),
+	ALLOW(tgkill, BY_MAIN | BY_LOOP),
 
 	/* threads, and their end */
-	CALL(futex, BY_ALL),
-	CALL(rt_sigprocmask, BY_ALL),
-	CALL(madvise, BY_LOOP | BY_VCPU | BY_DISK | BY_WRITER), /* the stack; guest RAM that a balloon takes */
-	CALL(exit, BY_LOOP | BY_VCPU | BY_DISK | BY_WRITER),
-	CALL(exit_group, BY_MAIN),
+	ALLOW(futex, BY_ALL),
+	ALLOW(rt_sigprocmask, BY_ALL),
+	ALLOW(madvise, BY_LOOP | BY_VCPU | BY_DISK | BY_WRITER), /* the stack; guest RAM that a balloon takes */
+	ALLOW(exit, BY_LOOP | BY_VCPU | BY_DISK | BY_WRITER),
+	ALLOW(exit_group, BY_MAIN),
 	/* where the processor's counter is no clock, the kernel is asked */
-	CALL(clock_gettime, BY_ALL),
+	ALLOW(clock_gettime, BY_ALL),
 
 	/* a trace file that cannot grow ends with its last whole line; its thread sleeps for a time, also across Ctrl-Z
 	 */
-	CALL(ftruncate, BY_WRITER),
-	CALL(lseek, BY_WRITER),
-	CALL(restart_syscall, BY_WRITER),
+	ALLOW(ftruncate, BY_WRITER),
+	ALLOW(lseek, BY_WRITER),
+	ALLOW(restart_syscall, BY_WRITER),
 
 	/* memory that is not for programs */
-	CALL(brk, BY_HEAP),
-	CALL_IF(mmap, BY_HEAP, 2, PROT_EXEC, 0),
-	CALL_IF(mprotect, BY_HEAP, 2, PROT_EXEC, 0),
-	CALL(mremap, BY_HEAP),
-	CALL(munmap, BY_HEAP),
+	ALLOW(brk, BY_HEAP),
+	ALLOW_IF(mmap, BY_HEAP, 2, PROT_EXEC, 0),
+	ALLOW_IF(mprotect, BY_HEAP, 2, PROT_EXEC, 0),
+	ALLOW(mremap, BY_HEAP),
+	ALLOW(munmap, BY_HEAP),
 
 	/* the end of the machine */
-	CALL(close, BY_MAIN),
-	CALLS_END,
+	ALLOW(close, BY_MAIN),
+	ALLOW_END,
 };
 
 static const char *const names[] = {

@@ -94,7 +94,7 @@ void sandbox_allow(struct sandbox *sandbox, const struct call_rule *rules)
 
 int sandbox_allow_path(struct sandbox *sandbox, const char *path, enum path_use use)
 {
-	static const struct call_rule remove[] = { CALL(newfstatat, BY_MAIN), CALL(unlink, BY_MAIN), CALLS_END };
+	static const struct call_rule remove[] = { ALLOW(newfstatat, BY_MAIN), ALLOW(unlink, BY_MAIN), ALLOW_END };
 
 	if (use == PATH_REMOVE)
 		sandbox_allow(sandbox, remove);

@@ -27,7 +27,7 @@ struct sandbox;
 int sandbox_create(struct sandbox **sandbox, enum sandbox_mode mode);
 void sandbox_destroy(struct sandbox *sandbox);
 
-/* Adds rules, up to CALLS_END. Before the threads that they are for begin. There is room for all that minivmm has. */
+/* Adds rules, up to ALLOW_END. Before the threads that they are for begin. There is room for all that minivmm has. */
 void sandbox_allow(struct sandbox *sandbox, const struct call_rule *rules);
 enum path_use {
 	PATH_REPLACE, /* a plain file is replaced by another, made beside it */
