@@ -231,7 +231,7 @@ void virtio_leave(struct virtio_dev *dev)
 		if (virtq_has_more(&dev->queues[q]))
 			more |= 1u << q;
 	}
-	if (more)
+	if (more | dev->again_queues) /* a device may have asked, too: vq_again() */
 		virtio_kick_later(dev, more);
 }
 

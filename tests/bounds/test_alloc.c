@@ -30,21 +30,32 @@ static unsigned open_files(void)
 	return n;
 }
 
+static pthread_t observing;
+
+static void *observe_thread(void *observer)
+{
+	observe_run(observer);
+	return NULL;
+}
+
 /* All that vm_run() starts but vCPUs and terminal: it is the rig's files that lines go to. */
 static void observe(struct rig *rig)
 {
 	rig->vm->vcpus = calloc(rig->config.cpus, sizeof(*rig->vm->vcpus));
 	assert_non_null(rig->vm->vcpus);
 	assert_int_equal(observe_start(&rig->vm->observer, rig->vm), 0);
+	assert_int_equal(pthread_create(&observing, NULL, observe_thread, rig->vm->observer), 0);
 }
 
 static void observe_no_more(struct rig *rig)
 {
+	observe_stop(rig->vm->observer);
+	pthread_join(observing, NULL);
 	observe_end(rig->vm->observer, 0);
 	rig->vm->observer = NULL;
 }
 
-/* The loop has its turn when it can. */
+/* Whoever shows it has his turn when he can. */
 static bool recorder_was_shown(const struct rig *rig)
 {
 	static char said[65536];
