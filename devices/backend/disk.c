@@ -12,7 +12,8 @@
 #include "vmm/sandbox/sandbox.h"
 #include "vmm/wait.h"
 
-static const struct call_rule calls[] = { ALLOW(read, BY_VCPU), ALLOW_END }; /* of the event fd, in a reset */
+/* The event fd in a reset; the lock of the image at the end. */
+static const struct call_rule calls[] = { ALLOW(read, BY_VCPU), ALLOW(fcntl, BY_MAIN), ALLOW_END };
 
 static int engine_open(struct disk *disk, const struct disk_settings *settings)
 {
