@@ -158,7 +158,8 @@ void link_allow(const struct link *link, struct sandbox *sandbox)
 	static const struct call_rule tap[] = { ALLOW_IOCTL(TUNSETOFFLOAD, BY_DEVICE),
 						ALLOW_IOCTL(TUNSETQUEUE, BY_DEVICE), ALLOW_END };
 	const struct call_rule helper[] = { ALLOW_IF(kill, BY_MAIN, 0, UINT32_MAX, (uint32_t)link->helper),
-					    ALLOW(wait4, BY_MAIN), ALLOW(clock_nanosleep, BY_MAIN), ALLOW_END };
+					    ALLOW(wait4, BY_MAIN), ALLOW(restart_syscall, BY_MAIN),
+					    ALLOW(clock_nanosleep, BY_MAIN), ALLOW_END };
 
 	sandbox_allow(sandbox, frames);
 	if (link->vnet_hdr)

@@ -24,6 +24,7 @@ strace -qq -o /dev/null true 2>/dev/null || skip_all 'strace may trace nothing h
 BIN=$TMP/bin
 HOST=$TMP/host
 INPUT=/dev/null
+SANDBOX=on # a call that strace has failed is none, for a filter, and so refused: off where a guest runs
 mkdir "$BIN" "$HOST"
 cp "$MINIVMM" "$BIN/minivmm"
 cp "$ROOT/minivmm-usernet" "$BIN/helper" || skip_all 'minivmm-usernet is not built'
@@ -54,7 +55,7 @@ under() {
 	STATUS=0
 	(
 		cd "$HOST" || exit
-		exec timeout --foreground -k 2 "$RUN_SECONDS" strace -qq "${options[@]}" "$BIN/minivmm" "$@"
+		exec timeout --foreground -k 2 "$RUN_SECONDS" strace -qq "${options[@]}" "$BIN/minivmm" --sandbox="$SANDBOX" "$@"
 	) <"$INPUT" >"$TMP/out" 2>"$TMP/err" || STATUS=$?
 	# shellcheck disable=SC2034 # used by the scripts that source this file
 	OUT=$(<"$TMP/out") ERR=$(<"$TMP/err")
@@ -62,7 +63,8 @@ under() {
 
 calls() {
 	under -y -o "$TMP/calls" -- "$@"
-	awk '!/^[a-z]/ { next }
+	# a futex(2) cannot fail as libc uses it, which would end the process
+	awk '!/^[a-z]/ || /^futex/ { next }
 		{ name = $0; sub(/\(.*/, "", name); nth[name]++ }
 		/^epoll_wait/ { exit }
 		/^openat\(.*"\/dev\/null", O_RDWR\)/ { main = 1 }
@@ -85,7 +87,7 @@ failures() {
 	pread64) echo error=EIO retval=0 ;; # an end of the file where there was none
 	write) echo error=ENOSPC error=EIO error=EDQUOT ;;
 	rename | bind | unlink | access | fchmod) echo error=EACCES error=EROFS error=EIO ;;
-	read | *stat* | close | fallocate | ftruncate | poll | recvfrom | readlink) echo error=EIO ;;
+	read | *stat* | close | fallocate | ftruncate | poll | ppoll | recvfrom | readlink) echo error=EIO ;;
 	fcntl) echo error=ENOLCK error=EIO ;;
 	ioctl) echo error=ENOMEM error=EIO ;;
 	*) echo error=ENOMEM ;;

@@ -3,6 +3,8 @@
 # System calls fail while a guest runs: it goes on as if nothing were, or loses what could not be done, and that is said
 # once. Only KVM itself can end it.
 . "$(dirname "$0")/inject.sh"
+# shellcheck disable=SC2034 # for inject.sh
+SANDBOX=off
 RUN_SECONDS=60
 exits=(--kernel "$PAYLOADS/test_exits.elf" --mem 32 --device none)
 ticks=(--kernel "$PAYLOADS/test_virtio.elf" --mem 32 --device test,num-pages=3,delay=30ms,period=30ms)

@@ -27,7 +27,7 @@ harmless=(
 	'^close\(.*/(tree\.dtb|map\.txt)' -
 	'^mmap\(.*, 8388608, PROT_READ\|PROT_WRITE, MAP_PRIVATE' - # the events on their way to a trace file
 	'^rt_sigprocmask\(SIG_BLOCK, \[[A-Z0-9]+\]' -
-	'^rt_sigaction\(SIGRT_3' - # what kicks a vCPU
+	'^rt_sigaction\((SIGRT_3|SIGSYS)' - # what kicks a vCPU; what tells of a refused call
 	'^openat\(.*"/dev/null", O_RDWR\)' 'it stands in for standard descriptors that are closed, and none is'
 	'^close\(' 'the descriptor is gone all the same'
 	'^munmap\(' 'the memory stays until the process ends'
@@ -50,10 +50,13 @@ harmless=(
 	'^umask\(' 'cannot fail'
 	'^access\(' 'whether there is a file that may not be replaced'
 	'^fchmod\(.*/(stats\.json|tree\.dtb|map\.txt)' 'the file is ours alone then'
-	'^poll\(.*/(tree\.dtb|map\.txt|time\.pftrace\.json)' 'write() will say'
+	'^ppoll\(.*/(tree\.dtb|map\.txt|time\.pftrace\.json)' 'write() will say'
 	'^unlink\("stats\.json' 'whether the file can be made is known by then'
 	'^fcntl\(.*F_OFD_SETLK, \{l_type=F_UNLCK' 'the lock goes with the descriptor'
 	'^epoll_ctl\(.*EPOLL_CTL_DEL' 'only at the end of --dump-...: nobody waits any more'
+	'^landlock_create_ruleset\(.*LANDLOCK_CREATE_RULESET_VERSION' 'the host has no Landlock then'
+	'^seccomp\((.*, NULL\)|SECCOMP_GET_)' 'libseccomp asks what the kernel knows'
+	'^epoll_ctl\(.*EPOLL_CTL_MOD' 'cannot fail on what is watched'
 	'^exit_group\(' 'there is no other way to go'
 )
 # The guest runs to its end, and there is a line all the same.
@@ -133,7 +136,7 @@ for name in plain full dtb map; do
 			diag "$call $nth, $failure: $text" "$WHY"
 		done
 		case $call in
-		openat | ioctl | pread64 | write | close | poll | recvfrom | fallocate | ftruncate | io_uring_register) ;;
+		openat | ioctl | pread64 | write | close | poll | recvfrom | fallocate | ftruncate | io_uring_register | ppoll) ;;
 		*) continue ;;
 		esac
 		inject "$call:error=EINTR:when=$nth" "${line[@]}"

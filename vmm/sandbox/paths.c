@@ -24,17 +24,13 @@ static uint64_t handled(long version)
 	return version >= 3 ? all | ACCESS_TRUNCATE : all;
 }
 
-static long version(void)
-{
-	return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-}
-
 int paths_init(struct sandbox_paths *paths)
 {
-	struct landlock_ruleset_attr attr = { .handled_access_fs = handled(version()) };
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	struct landlock_ruleset_attr attr = { .handled_access_fs = handled(version) };
 
-	*paths = (struct sandbox_paths){ .ruleset_fd = -1 };
-	if (version() < 1)
+	*paths = (struct sandbox_paths){ .ruleset_fd = -1, .handled = attr.handled_access_fs };
+	if (version < 1)
 		return 0;
 	paths->ruleset_fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0); /* O_CLOEXEC */
 	return paths->ruleset_fd < 0 ? -errno : 0;
@@ -48,7 +44,7 @@ void paths_release(struct sandbox_paths *paths)
 
 static int allow(const struct sandbox_paths *paths, const char *path, uint64_t access)
 {
-	struct landlock_path_beneath_attr attr = { .allowed_access = access & handled(version()),
+	struct landlock_path_beneath_attr attr = { .allowed_access = access & paths->handled,
 						   .parent_fd = open(path, O_PATH | O_CLOEXEC) };
 	int err = 0;
 

@@ -4,12 +4,14 @@
 #define MINIVMM_SANDBOX_PATHS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "vmm/sandbox/sandbox.h"
 
 struct sandbox_paths {
-	int ruleset_fd; /* -1: no Landlock */
-	bool any;       /* some path was allowed */
+	int ruleset_fd;   /* -1: no Landlock */
+	uint64_t handled; /* what this Landlock can forbid */
+	bool any;         /* some path was allowed */
 };
 
 /* 0 or -errno; no Landlock is no error. */
