@@ -234,7 +234,7 @@ int file_dump(const char *option, const char *path, const void *bytes, size_t le
 
 int file_allow_replace(const char *path, struct sandbox *sandbox)
 {
-	char *real = replaceable(path);
+	char *real = sandbox ? replaceable(path) : NULL;
 	int err = sandbox_allow_path(sandbox, real ? real : path, real ? PATH_REPLACE : PATH_WRITE);
 
 	free(real);
