@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * inject PID THREAD execve|socket|open|getppid: has a thread of that process make a system call that it never makes
+ * inject PID THREAD execve|socket|open|openat|getppid: has a thread of that process make a system call that it never makes
  * as somebody would who had taken it over. Prints "refused", where SIGSYS comes, "returned: " and the result, or
  * "died: " and how.
  */
 #include <dirent.h>
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,6 +29,7 @@ static const struct {
 	{ "execve", SYS_execve, { 0, 0, 0 } },
 	{ "socket", SYS_socket, { AF_INET, SOCK_STREAM, 0 } },
 	{ "open", SYS_open, { 0, 0, 0 } },
+	{ "openat", SYS_openat, { (unsigned long)AT_FDCWD, 0, O_RDONLY } }, /* of PATH */
 	{ "getppid", SYS_getppid, { 0, 0, 0 } },
 };
 
@@ -73,6 +75,18 @@ static void registers(int request, pid_t tid, struct user_regs_struct *regs)
 		die("the registers");
 }
 
+#define PATH "/etc/passwd"
+
+static void put(pid_t tid, unsigned long at)
+{
+	uint64_t words[2] = { 0 };
+
+	memcpy(words, PATH, sizeof(PATH));
+	for (unsigned i = 0; i < 2; i++)
+		if (ptrace(PTRACE_POKEDATA, tid, (void *)(at + 8 * i), (void *)words[i]) < 0)
+			die("PTRACE_POKEDATA");
+}
+
 /* Lets it go on to the next stop, with a signal or 0. False where it has ended, which is told. */
 static bool go_on(pid_t tid, int signo, int *status)
 {
@@ -95,7 +109,7 @@ int main(int argc, char **argv)
 	while (argc == 4 && call < sizeof(calls) / sizeof(calls[0]) && strcmp(argv[3], calls[call].name) != 0)
 		call++;
 	if (argc != 4 || call == sizeof(calls) / sizeof(calls[0])) {
-		fprintf(stderr, "inject PID THREAD execve|socket|open|getppid\n");
+		fprintf(stderr, "inject PID THREAD execve|socket|open|openat|getppid\n");
 		return 2;
 	}
 	pid_t tid = find_thread(argv[1], argv[2]);
@@ -116,6 +130,10 @@ int main(int argc, char **argv)
 	regs.rdi = calls[call].args[0];
 	regs.rsi = calls[call].args[1];
 	regs.rdx = calls[call].args[2];
+	if (calls[call].nr == SYS_openat) {
+		regs.rsi = regs.rsp - 1024; /* below all that the thread has there */
+		put(tid, regs.rsi);
+	}
 	registers(PTRACE_SETREGSET, tid, &regs);
 	while (n_stops < 2) { /* before the call and behind it */
 		if (!go_on(tid, 0, &status))
