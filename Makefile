@@ -83,7 +83,7 @@ include tests/tests.mk
 # --- the code's form ---------------------------------------------------------------------------------------------------
 
 # The guest's driver is in the kernel's style, which checkpatch.pl judges in tests/linux.
-C_FILES := $(wildcard tests/*.h vmm/*.[ch] vmm/trace/*.[ch] vmm/arch/*.h vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] devices/backend/*.[ch] devices/backend/usernet/*.[ch] dtb/*.[ch] tests/*/*.[ch])
+C_FILES := $(wildcard tests/*.h vmm/*.[ch] vmm/sandbox/*.[ch] vmm/trace/*.[ch] vmm/arch/*.h vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] devices/backend/*.[ch] devices/backend/usernet/*.[ch] dtb/*.[ch] tests/*/*.[ch])
 CPPCHECK := cppcheck -q --std=c11 -I. --library=gnu --enable=warning,performance,portability --inline-suppr \
 	--suppress=missingIncludeSystem --suppress=resourceLeak:tests/bench/floor.c --suppress=memleak:tests/bench/floor.c \
 	-DMINIVMM_VERSION='""' -D__x86_64__ --error-exitcode=1
@@ -94,7 +94,7 @@ format:
 lint:
 	$(CPPCHECK) vmm devices dtb tests/bench
 	clang-format --dry-run -Werror $(C_FILES)
-	shellcheck -x -P SCRIPTDIR -S warning -e SC2187,SC2054 $(filter-out %.awk %.bt,$(wildcard scripts/*)) tests/*.sh tests/fuzz/run tests/fuzz/coverage $(wildcard tests/*/*.t tests/*/*.sh)
+	shellcheck -x -P SCRIPTDIR -S warning -e SC2187,SC2054 $(filter-out %.awk %.bt,$(wildcard scripts/*)) tests/*.sh tests/fuzz/run tests/fuzz/coverage tests/sandbox/record tests/sandbox/rules $(wildcard tests/*/*.t tests/*/*.sh)
 
 # The manual of events is the list in vmm/trace.h, as minivmm itself tells it.
 docs: minivmm

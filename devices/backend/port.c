@@ -189,7 +189,7 @@ size_t port_read(struct port *port, void *bytes, size_t len)
 	} while (n < 0 && errno == EINTR);
 	if (n == 0 || (n < 0 && errno != EAGAIN))
 		port->ended = port->unsettled = true; /* ECONNRESET comes behind the last byte */
-	port->unsettled |= port->left; /* that may have been its last byte */
+	port->unsettled |= port->left;                /* that may have been its last byte */
 	return n > 0 ? (size_t)n : 0;
 }
 

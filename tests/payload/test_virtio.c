@@ -69,7 +69,8 @@ static void test_config_interrupt(void)
 		}
 		uint32_t now, now_generation;
 
-		do { /* both of one moment; before the ACK: a tick behind it is told anew, however slow this machine is */
+		/* both of one moment; before the ACK: a tick behind it is told anew, however slow this machine is */
+		do {
 			now_generation = reg_read(&device, VIRTIO_MMIO_CONFIG_GENERATION);
 			now = reg_read(&device, VIRTIO_MMIO_CONFIG + CONFIG_EVENT);
 		} while (reg_read(&device, VIRTIO_MMIO_CONFIG_GENERATION) != now_generation);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * inject PID THREAD execve|socket|open|openat|getppid: has a thread of that process make a system call that it never makes
- * as somebody would who had taken it over. Prints "refused", where SIGSYS comes, "returned: " and the result, or
+ * inject PID THREAD execve|socket|open|openat|getppid: has a thread of that process make a system call that it never
+ * makes, as somebody would who had taken it over. Prints "refused", where SIGSYS comes, "returned: " and the result, or
  * "died: " and how.
  */
 #include <dirent.h>
