@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "vmm/clock.h"
+#include "vmm/counting.h"
 #include "vmm/file.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
@@ -18,24 +19,17 @@
 #include "vmm/sandbox/sandbox.h"
 #include "vmm/trace/file.h"
 #include "vmm/trace/recorder.h"
-#include "vmm/trace/stats_show.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
-
-/* How long a standard error that is full is waited for: during the run all devices wait too. */
-#define LIVE_MS 100
-#define END_MS  2000
 
 #define LINES_MAX  (64u << 10) /* bytes: how a device stands, of up to 18 queues with 18 lines each, and some more */
 #define LINES_SHOW (8u << 10)  /* so many are shown at once */
 
 struct observer {
 	struct vm *vm;
-	struct stats_series *series; /* for the JSON */
-	bool json_failed;            /* said once */
-	struct loop_source *interval, *sampler;
-	struct loop *loop; /* the main thread's: what is shown holds up no device */
-	int wish_fd;       /* eventfd: something is to be shown */
+	struct counting *counting; /* or NULL */
+	struct loop *loop;         /* the main thread's: what is shown holds up no device */
+	int wish_fd;               /* eventfd: something is to be shown */
 	struct loop_source *wish;
 	atomic_bool counts_wanted, recorder_wanted;
 	_Atomic(const char *) failed[VM_DEVICES_MAX]; /* names, in order of failing; each once */
@@ -45,120 +39,6 @@ struct observer {
 	struct trace_record records[TRACE_RECORDS];
 	char lines[LINES_MAX];
 };
-
-/* --- counts ------------------------------------------------------------------------------------------------------- */
-
-/* All vCPUs' counts in one, to be destroyed; NULL where there is no memory. */
-static struct stats *sum_up(const struct vm *vm)
-{
-	struct stats *sum = stats_create();
-
-	for (unsigned i = 0; sum && i < vm->config->cpus; i++)
-		stats_add(sum, vm->vcpus[i].stats);
-	return sum;
-}
-
-static void write_json(struct observer *observer, const struct text *json)
-{
-	const char *path = observer->vm->config->stats_file;
-	int err = json->failed ? -ENOMEM : file_replace(path, json->bytes, json->len);
-
-	if (err && !observer->json_failed)
-		log_error("--stats=%s: %s: the counts are not in it", path, strerror(-err));
-	observer->json_failed = err;
-}
-
-static void count_devices(const struct vm *vm, struct counts *counts)
-{
-	for (unsigned i = 0; i < vm->n_devices; i++)
-		if (vm->devices[i].ops->count)
-			vm->devices[i].ops->count(vm->devices[i].ctx, counts);
-}
-
-/* `exits`: how many there were, at the end; 0: as many as were counted, for the vCPUs run on. */
-static void show_counts(struct observer *observer, uint64_t exits)
-{
-	uint64_t now = trace_now(&observer->vm->trace);
-	bool last = exits;
-	const struct vm_config *config = observer->vm->config;
-	struct stats *sum = sum_up(observer->vm);
-	struct counts counts = { 0 };
-	struct text out = { 0 };
-
-	if (!sum) {
-		log_error("--stats: %s: the counts are not shown", strerror(ENOMEM));
-		return;
-	}
-	count_devices(observer->vm, &counts);
-	out.failed = counts.failed;
-	if (!exits)
-		exits = stats_sum(sum);
-	if (config->stats) {
-		if (!last)
-			text_printf(&out, "the first %.3f s:\n", 1e-9 * (double)now);
-		stats_table(sum, exits, &out);
-		counts_table(&counts, &out);
-		if (out.failed)
-			log_error("--stats: %s: the counts are not shown", strerror(ENOMEM));
-		else
-			log_block(last ? END_MS : LIVE_MS, "", out.bytes, out.len);
-		out.len = 0;
-		out.failed = counts.failed;
-	}
-	if (observer->series) {
-		series_add(observer->series, sum, now, last);
-		stats_json(sum, exits, now, &counts, observer->series, &out);
-		write_json(observer, &out);
-	}
-	text_free(&out);
-	counts_release(&counts);
-	stats_destroy(sum);
-}
-
-static void on_interval(void *ctx, uint64_t expirations)
-{
-	(void)expirations;
-	show_counts(ctx, 0);
-}
-
-static void on_sample(void *ctx, uint64_t expirations)
-{
-	struct observer *observer = ctx;
-	struct stats *sum = sum_up(observer->vm);
-
-	(void)expirations;
-	if (sum)
-		series_add(observer->series, sum, trace_now(&observer->vm->trace), false);
-	stats_destroy(sum);
-}
-
-static int start_counts(struct observer *observer)
-{
-	const struct vm *vm = observer->vm;
-	const struct vm_config *config = vm->config;
-	int err = 0;
-
-	if (!config->stats && !config->stats_file)
-		return 0;
-	for (unsigned i = 0; i < config->cpus; i++) {
-		vm->vcpus[i].stats = stats_create();
-		if (!vm->vcpus[i].stats)
-			return -ENOMEM;
-	}
-	if (config->stats_interval_ns) {
-		err = loop_add_timer(observer->loop, on_interval, observer, &observer->interval);
-		if (!err)
-			loop_set_timer(observer->interval, config->stats_interval_ns, config->stats_interval_ns);
-	}
-	if (err || !config->stats_file)
-		return err;
-	observer->series = calloc(1, sizeof(*observer->series));
-	err = observer->series ? loop_add_timer(observer->loop, on_sample, observer, &observer->sampler) : -ENOMEM;
-	if (err)
-		return err;
-	loop_set_timer(observer->sampler, SERIES_FIRST, SERIES_FIRST);
-	return 0;
-}
 
 /* --- the flight recorder ------------------------------------------------------------------------------------------ */
 
@@ -242,15 +122,15 @@ static void on_wish(void *ctx, uint32_t events)
 	if (read(observer->wish_fd, &count, sizeof(count)) < 0)
 		return;
 	if (atomic_exchange(&observer->counts_wanted, false)) {
-		if (observer->vm->vcpus[0].stats)
-			show_counts(observer, 0);
+		if (observer->counting)
+			counting_show(observer->counting, 0);
 		else
 			log_error("exits are not counted; start minivmm with --stats");
 	}
 	if (atomic_exchange(&observer->recorder_wanted, false))
-		show_recorder(observer, NULL, NULL, LIVE_MS);
+		show_recorder(observer, NULL, NULL, OBSERVE_LIVE_MS);
 	while (observer->shown < VM_DEVICES_MAX && atomic_load(&observer->failed[observer->shown]))
-		show_recorder(observer, atomic_load(&observer->failed[observer->shown++]), NULL, LIVE_MS);
+		show_recorder(observer, atomic_load(&observer->failed[observer->shown++]), NULL, OBSERVE_LIVE_MS);
 }
 
 /* --- from start to end -------------------------------------------------------------------------------------------- */
@@ -260,7 +140,7 @@ static void observer_free(struct observer *observer)
 	loop_destroy(observer->loop);
 	if (observer->wish_fd >= 0)
 		close(observer->wish_fd);
-	free(observer->series);
+	counting_free(observer->counting);
 	free(observer);
 }
 
@@ -310,7 +190,7 @@ static int start(struct observer *observer)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	if (!err)
-		err = start_counts(observer);
+		err = counting_start(&observer->counting, vm, observer->loop);
 	if (err) {
 		log_error("cannot watch the run: %s", strerror(-err));
 		return err;
@@ -408,12 +288,12 @@ void observe_end(struct observer *observer, int status)
 	TRACE(&vm->trace, end, NULL, status);
 	on_wish(observer, 0); /* what there was no time for */
 	if (accident(status))
-		show_recorder(observer, NULL, accident(status), END_MS);
+		show_recorder(observer, NULL, accident(status), OBSERVE_END_MS);
 	for (unsigned i = 0; i < vm->trace.n_files; i++)
 		trace_file_close(vm->trace.files[i]);
 	vm->trace.n_files = 0;
 	vm->trace.on = vm->trace.recorder;
-	if (vm->vcpus[0].stats)
-		show_counts(observer, exits);
+	if (observer->counting)
+		counting_show(observer->counting, exits);
 	observer_free(observer);
 }

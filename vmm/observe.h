@@ -4,6 +4,10 @@
 #ifndef MINIVMM_OBSERVE_H
 #define MINIVMM_OBSERVE_H
 
+/* How long a standard error that is full is waited for. */
+#define OBSERVE_LIVE_MS 100
+#define OBSERVE_END_MS  2000
+
 struct observer;
 struct vm;
 
