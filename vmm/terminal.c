@@ -289,8 +289,8 @@ void terminal_set_key(struct terminal *t, terminal_key_fn *fn, void *ctx)
 
 static void catch_fatal_signals(void)
 {
-	/* every signal that ends a process and is not taken by the loop; SIGSYS is the sandbox's */
-	static const int fatal[] = { SIGSEGV, SIGBUS,  SIGILL,    SIGFPE,  SIGABRT, SIGTRAP,   SIGXCPU,
+	/* every signal that ends a process and is not taken by the loop */
+	static const int fatal[] = { SIGSEGV, SIGBUS,  SIGILL,    SIGFPE,  SIGABRT, SIGTRAP,   SIGSYS, SIGXCPU,
 				     SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGSTKFLT, SIGPWR };
 	struct sigaction action = { .sa_handler = on_fatal_signal, .sa_flags = (int)SA_RESETHAND };
 

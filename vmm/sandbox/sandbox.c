@@ -54,7 +54,7 @@ int sandbox_create(struct sandbox **out, enum sandbox_mode mode)
 	sandbox_allow(sandbox, sandbox_base);
 	err = paths_init(&sandbox->paths);
 	if (!err)
-		err = mode == SANDBOX_LOG ? refused_tell(&sandbox->told_fd) : refused_end();
+		err = mode == SANDBOX_LOG ? refused_tell(&sandbox->told_fd) : 0;
 	if (err) {
 		log_error("--sandbox: %s: " WAY_OUT, strerror(-err));
 		sandbox_destroy(sandbox);
@@ -136,6 +136,8 @@ int sandbox_prepare(struct sandbox *sandbox, unsigned by)
 	scmp_filter_ctx rules = seccomp_init(sandbox->mode == SANDBOX_LOG ? SCMP_ACT_NOTIFY : SCMP_ACT_TRAP);
 	int err = rules ? 0 : -ENOMEM;
 
+	if (!err && sandbox->mode == SANDBOX_ON)
+		err = refused_end();
 	for (unsigned i = 0; i < sandbox->n_rules && !err; i++)
 		err = sandbox->rules[i].threads & by ? add_rule(rules, &sandbox->rules[i]) : 0;
 	if (!err)
