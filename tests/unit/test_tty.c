@@ -78,6 +78,7 @@ static void child(int slave, int out, int report, enum how how)
 	report_fd = report;
 	setrlimit(RLIMIT_CORE, &no_core);
 	alarm(20);
+	signal(SIGHUP, SIG_DFL); /* also under nohup(1) */
 	setsid();
 	if (ioctl(slave, TIOCSCTTY, 0) < 0)
 		_exit(10);
