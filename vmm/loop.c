@@ -209,7 +209,7 @@ static void source_call(struct loop_source *source, uint32_t events)
 int loop_round(struct loop *loop, int timeout_ms)
 {
 	struct epoll_event events[LOOP_EVENTS];
-	int n = epoll_wait(loop->epoll_fd, events, LOOP_EVENTS, timeout_ms);
+	int n = atomic_load(&loop->stopped) ? 0 : epoll_wait(loop->epoll_fd, events, LOOP_EVENTS, timeout_ms);
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;

@@ -39,7 +39,7 @@ void loop_del(struct loop_source *source);
 /* Calls the sources' functions until loop_stop(). 0 or -errno. */
 int loop_run(struct loop *loop);
 /* One round of it: waits up to `timeout_ms` (-1: as long as it takes) for events, and calls their functions. How many
- * there were, or -errno. */
+ * there were, 0 of a loop that was stopped, or -errno. */
 int loop_round(struct loop *loop, int timeout_ms);
 /* Makes loop_run() return after the function that it is in. Any thread, any time, also before loop_run(). */
 void loop_stop(struct loop *loop);

@@ -291,8 +291,9 @@ void kick(struct driver *driver, uint32_t q)
 {
 	reg_put(driver, R_QUEUE_NOTIFY, q);
 	/* where nobody runs the loop, a device whose kicks are its work is served here */
-	while (driver->dev->class->on_loop && !driver->rig->looping && driver->dev->again_queues)
-		loop_round(driver->rig->vm->loop, 0);
+	while (driver->dev->class->on_loop && !driver->rig->looping && driver->dev->again_queues &&
+	       loop_round(driver->rig->vm->loop, 0) > 0)
+		;
 }
 
 /* --- rings -------------------------------------------------------------------------------------------------------- */
