@@ -216,7 +216,7 @@ void vsock_unix_poll(struct vsock_unix *host)
 
 void vsock_unix_set_up(struct vsock_unix *host, bool up)
 {
-	if (host->up && !up) {
+	if (!up) { /* also where it was not up yet: a device may fail in its first turn, and owe already */
 		for (unsigned i = 0; i < VSOCK_CONNS; i++)
 			if (host->conns[i].state != CONN_FREE)
 				conn_free(&host->conns[i]);

@@ -244,12 +244,44 @@ static void out_of_turn(void **state)
 	peer_is_well(peer);
 }
 
+/* What the host owes a driver whose device failed in its very first turn is not owed to the next one. */
+static void fails_in_its_first_turn(void **state)
+{
+	struct peer *peer = *state;
+	struct driver *d = &peer->d;
+	const uint32_t num = d->num;
+
+	peer_post(peer, peer_packet(peer, RW, 5, 6)); /* the bytes of a packet without a connection */
+	peer_expect_rst(peer, 5, 6);
+	d->num = VSOCK_REFUSALS;
+	assert_true(driver_negotiate(d, F_VERSION_1 | F_STREAM));
+	for (unsigned q = RX; q <= TX; q++) {
+		ring_place(&d->rings[q], d->num);
+		ring_program(&d->rings[q]);
+		ring_ready(&d->rings[q], 1);
+	}
+	ring_desc(&d->rings[TX], 0, peer->tx_gpa, HEADER, 0, 0);
+	for (unsigned i = 0; i < VSOCK_REFUSALS; i++)
+		ring_add(&d->rings[TX], 0);
+	ring_desc(&d->rings[RX], 0, peer->rx_gpa, HEADER, D_WRITE, 0); /* no room */
+	ring_add(&d->rings[RX], 0);
+	reg_put(d, R_STATUS, S_UP);
+	for (unsigned ms = 0; ms < 5000 && reg_get(d, R_STATUS) == S_UP; ms++)
+		sleep_ms(1);
+	assert_true(reg_get(d, R_STATUS) & S_NEEDS_RESET);
+
+	d->num = num;
+	peer_up(peer, 0, 0); /* and no rx buffer: what is refused has to wait */
+	peer_send(peer, peer_packet(peer, RW, 5, 6));
+	peer_is_well(peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PEER_TEST(short_headers),         PEER_TEST(split_anywhere),       PEER_TEST(into_pieces),
 		PEER_TEST(lengths_that_lie),      PEER_TEST(more_than_the_credit), PEER_TEST(wrong_addresses),
-		PEER_TEST(unknown_types_and_ops), PEER_TEST(out_of_turn),
+		PEER_TEST(unknown_types_and_ops), PEER_TEST(out_of_turn),          PEER_TEST(fails_in_its_first_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
