@@ -14,7 +14,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef 
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE -DMINIVMM_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 $(WARN) -pthread -fno-common $(CFLAGS)
 
-SRCS := $(wildcard vmm/*.c vmm/sandbox/*.c vmm/trace/*.c vmm/kernel/*.c vmm/arch/x86/*.c devices/*.c devices/virtio/*.c devices/backend/*.c dtb/*.c)
+SRCS := $(wildcard vmm/*.c vmm/*/*.c vmm/arch/x86/*.c devices/*.c devices/virtio/*.c devices/backend/*.c dtb/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 # The user network, which minivmm starts; libslirp is a shared library only. What it shares with minivmm is in vmm/.
 USERNET_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard devices/backend/usernet/*.c) vmm/log.c vmm/number.c)
@@ -83,7 +83,7 @@ include tests/tests.mk
 # --- the code's form ---------------------------------------------------------------------------------------------------
 
 # The guest's driver is in the kernel's style, which checkpatch.pl judges in tests/linux.
-C_FILES := $(wildcard tests/*.h vmm/*.[ch] vmm/sandbox/*.[ch] vmm/trace/*.[ch] vmm/kernel/*.[ch] vmm/arch/*.h vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] devices/backend/*.[ch] devices/backend/usernet/*.[ch] dtb/*.[ch] tests/*/*.[ch])
+C_FILES := $(wildcard tests/*.h vmm/*.[ch] vmm/*/*.[ch] vmm/arch/x86/*.[ch] devices/*.[ch] devices/virtio/*.[ch] devices/backend/*.[ch] devices/backend/usernet/*.[ch] dtb/*.[ch] tests/*/*.[ch])
 CPPCHECK := cppcheck -q --std=c11 -I. --library=gnu --enable=warning,performance,portability --inline-suppr \
 	--suppress=missingIncludeSystem --suppress=resourceLeak:tests/bench/floor.c --suppress=memleak:tests/bench/floor.c \
 	-DMINIVMM_VERSION='""' -D__x86_64__ --error-exitcode=1

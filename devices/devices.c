@@ -78,6 +78,8 @@ int devices_create(struct vm *vm)
 	const struct vm_config *config = vm->config;
 	int err = power_create(vm);
 
+	if (!err && vm->discovery == DISCOVERY_ACPI)
+		err = pm_create(vm);
 	if (!err)
 		err = serial_create(vm);
 	if (!err && config->n_devices == 0)

@@ -17,6 +17,7 @@ int devices_create(struct vm *vm);
 bool devices_help(const char *spec);
 
 /* Each adds one device of the machine itself, as devices_create() does. 0 or -errno, with a message. */
+int pm_create(struct vm *vm); /* where the guest is shown ACPI */
 int power_create(struct vm *vm);
 int serial_create(struct vm *vm);
 

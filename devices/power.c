@@ -9,6 +9,8 @@
 
 #include "devices/devices.h"
 #include "dtb/tree.h"
+#include "vmm/acpi/aml.h"
+#include "vmm/acpi/fixed.h"
 #include "vmm/log.h"
 #include "vmm/vm.h"
 
@@ -17,10 +19,11 @@
 #define SYSCON_REBOOT   0x7777u
 #define PANIC_REG       0x100u /* apart from the system controller, which Linux maps as a whole */
 #define PANIC_PANICKED  0x1u
+#define PANIC_LEN       2u
 #define POWER_WINDOW    0x1000u
 
-#define I8042_COMMAND_PORT 0x64u
-#define I8042_RESET_PULSE  0xfeu
+#define I8042_COMMAND_PORT ACPI_RESET_PORT
+#define I8042_RESET_PULSE  ACPI_RESET_VALUE
 /* Status: output always full, by which a driver finds no controller; input empty, or Linux polls long before a pulse.
  */
 #define I8042_STATUS 0xfdu
@@ -93,7 +96,7 @@ static void describe_command(struct dtb *tree, const char *name, const char *com
 	dtb_end(tree);
 }
 
-static void power_describe(void *ctx, struct dtb *tree)
+static void power_describe_dt(void *ctx, struct dtb *tree)
 {
 	const struct power *power = ctx;
 	static const char compatible[] = "syscon\0simple-mfd";
@@ -108,11 +111,26 @@ static void power_describe(void *ctx, struct dtb *tree)
 
 	dtb_begin(tree, "pvpanic", power->gpa + PANIC_REG);
 	dtb_string(tree, "compatible", "qemu,pvpanic-mmio");
-	dtb_reg(tree, power->gpa + PANIC_REG, 2);
+	dtb_reg(tree, power->gpa + PANIC_REG, PANIC_LEN);
 	dtb_end(tree);
 }
 
-static const struct vm_device_ops power_device = { .describe = power_describe, .destroy = free };
+/* Not the system controller: ACPI has registers of its own for that, devices/pm.c. */
+static void power_describe_acpi(void *ctx, struct aml *aml)
+{
+	const struct power *power = ctx;
+
+	aml_device(aml, "PEVT");
+	aml_name_string(aml, "_HID", "QEMU0001"); /* by which Linux's pvpanic driver knows it */
+	aml_resources(aml);
+	aml_memory(aml, (uint32_t)power->gpa + PANIC_REG, PANIC_LEN);
+	aml_end_resources(aml);
+	aml_end(aml);
+}
+
+static const struct vm_device_ops power_device = { .describe_dt = power_describe_dt,
+						   .describe_acpi = power_describe_acpi,
+						   .destroy = free };
 
 int power_create(struct vm *vm)
 {

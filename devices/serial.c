@@ -13,6 +13,7 @@
 
 #include "devices/devices.h"
 #include "dtb/tree.h"
+#include "vmm/acpi/aml.h"
 #include "vmm/log.h"
 #include "vmm/terminal.h"
 #include "vmm/vm.h"
@@ -257,7 +258,7 @@ static void serial_destroy(void *ctx)
  * A port on an ISA bus: the first of the two address cells, 1, says that it is an I/O port. Linux on x86 reads such a
  * node only where it has PCI; else it finds the port where PCs have it, and the node is for other readers.
  */
-static void serial_describe(void *ctx, struct dtb *tree)
+static void serial_describe_dt(void *ctx, struct dtb *tree)
 {
 	const struct serial *serial = ctx;
 
@@ -275,7 +276,23 @@ static void serial_describe(void *ctx, struct dtb *tree)
 	dtb_end(tree);
 }
 
-static const struct vm_device_ops serial_device = { .describe = serial_describe, .destroy = serial_destroy };
+static void serial_describe_acpi(void *ctx, struct aml *aml)
+{
+	const struct serial *serial = ctx;
+
+	aml_device(aml, "COM1");
+	aml_name_eisaid(aml, "_HID", "PNP0501"); /* a 16550A or what is like it */
+	aml_name_integer(aml, "_UID", 1);
+	aml_resources(aml);
+	aml_ports(aml, SERIAL_PORT, SERIAL_PORTS);
+	aml_interrupt(aml, serial->irq->gsi);
+	aml_end_resources(aml);
+	aml_end(aml);
+}
+
+static const struct vm_device_ops serial_device = { .describe_dt = serial_describe_dt,
+						    .describe_acpi = serial_describe_acpi,
+						    .destroy = serial_destroy };
 
 int serial_create(struct vm *vm)
 {

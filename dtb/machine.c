@@ -9,7 +9,7 @@
 static void describe_chosen(const struct vm *vm, struct dtb *tree)
 {
 	dtb_begin_plain(tree, "chosen");
-	dtb_string(tree, "bootargs", vm->config->cmdline);
+	dtb_string(tree, "bootargs", vm->cmdline);
 	if (vm->boot.initrd_size) {
 		dtb_u64(tree, "linux,initrd-start", vm->boot.initrd_gpa);
 		dtb_u64(tree, "linux,initrd-end", vm->boot.initrd_gpa + vm->boot.initrd_size);
@@ -39,7 +39,7 @@ int machine_describe(const struct vm *vm, struct dtb *tree)
 	dtb_u32(tree, "interrupt-parent", DTB_PHANDLE_IOAPIC);
 	describe_chosen(vm, tree);
 	describe_memory(vm, tree);
-	arch_describe(vm, tree);
+	arch_describe_dt(vm, tree);
 
 	dtb_begin_plain(tree, "soc");
 	dtb_string(tree, "compatible", "simple-bus");
@@ -47,8 +47,8 @@ int machine_describe(const struct vm *vm, struct dtb *tree)
 	dtb_u32(tree, "#size-cells", 2);
 	dtb_empty(tree, "ranges");
 	for (unsigned i = 0; i < vm->n_devices; i++)
-		if (vm->devices[i].ops->describe)
-			vm->devices[i].ops->describe(vm->devices[i].ctx, tree);
+		if (vm->devices[i].ops->describe_dt)
+			vm->devices[i].ops->describe_dt(vm->devices[i].ctx, tree);
 	dtb_end(tree);
 	return dtb_finish(tree);
 }

@@ -10,8 +10,9 @@
 
 #include "vmm/log.h"
 
-/* 0 the PIT, 1 keyboard, 2 the PICs' cascade, 3 and 4 serial ports, 8 the clock: guests probe these by custom. */
-#define GSI_CUSTOMARY ((1u << 0) | (1u << 1) | (1u << 2) | (1u << 3) | (1u << 4) | (1u << 8))
+/* 0 the PIT, 1 keyboard, 2 the PICs' cascade, 3 and 4 serial ports, 8 the clock, 9 ACPI: guests know these by custom.
+ */
+#define GSI_CUSTOMARY ((1u << 0) | (1u << 1) | (1u << 2) | (1u << 3) | (1u << 4) | (1u << 8) | (1u << 9))
 
 /* Pins above the PICs' sixteen first: nothing but the IOAPIC hears them. */
 #define GSI_FIRST 16

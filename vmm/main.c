@@ -10,6 +10,7 @@
 #include "devices/devices.h"
 #include "dtb/machine.h"
 #include "dtb/tree.h"
+#include "vmm/acpi/tables.h"
 #include "vmm/arch/arch.h"
 #include "vmm/file.h"
 #include "vmm/log.h"
@@ -28,21 +29,41 @@ static void open_standard_fds(void)
 		close(fd);
 }
 
-/* What needs no KVM: kernel and device tree. Ends with the tree written where that is all that was asked. */
-static int build(struct vm *vm)
+static int build_dt(struct vm *vm)
 {
 	struct dtb tree;
-	int err = vm->config->kernel ? arch_load(vm) : 0;
+	int err = machine_describe(vm, &tree);
 
-	if (err)
-		return err;
-	err = machine_describe(vm, &tree);
 	if (!err && vm->config->dump_dtb)
 		err = machine_dump(&tree, vm->config->dump_dtb);
 	else if (!err)
 		err = arch_place_dtb(vm, tree.blob, (size_t)tree.size);
 	dtb_free(&tree);
 	return err;
+}
+
+static int build_acpi(struct vm *vm)
+{
+	struct acpi_area area;
+	int err = arch_place_acpi(vm, &area);
+
+	return !err && vm->config->dump_acpi ? acpi_dump(&area, vm->config->dump_acpi) : err;
+}
+
+/* What needs no KVM: the kernel, and how it finds its devices. Where that is all that was asked it is written down. */
+static int build(struct vm *vm)
+{
+	int err = vm_describe_cmdline(vm);
+
+	if (!err && vm->config->kernel)
+		err = arch_load(vm);
+	if (err)
+		return err;
+	switch (vm->discovery) {
+	case DISCOVERY_ACPI: return build_acpi(vm);
+	case DISCOVERY_CMDLINE: arch_place_cpus(vm); return 0;
+	default: return build_dt(vm);
+	}
 }
 
 static void print_map(const struct vm *vm, FILE *out)
@@ -74,6 +95,25 @@ static int dump(const struct vm *vm, const char *option, const char *path, void 
 	return err ? VM_END_ERROR : VM_END_OK;
 }
 
+/* Whether the run ends with something written: how the guest is told of the machine, or what the machine is. */
+static bool dumps_tables(const struct vm_config *config)
+{
+	return config->dump_dtb || config->dump_acpi;
+}
+
+static bool dumps_machine(const struct vm_config *config)
+{
+	return config->dump_map || config->dump_sandbox;
+}
+
+static bool is_shown(const char *option, const char *value, const struct vm_config *config, enum discovery way)
+{
+	if (!value || config->discovery == DISCOVERY_AUTO || config->discovery == way)
+		return true;
+	log_error("%s %s: with another --discovery the guest is shown none; leave that out", option, value);
+	return false;
+}
+
 static int run(const struct vm_config *config)
 {
 	int status = VM_END_ERROR;
@@ -81,6 +121,8 @@ static int run(const struct vm_config *config)
 
 	if (vm_create(&vm, config) < 0)
 		return status;
+	if (config->dump_acpi)
+		vm->discovery = DISCOVERY_ACPI;
 	if (devices_create(vm) < 0) {
 		status = VM_END_USAGE; /* they are what the command line says */
 	} else if (config->dump_map) {
@@ -88,7 +130,7 @@ static int run(const struct vm_config *config)
 	} else if (config->dump_sandbox) {
 		status = dump(vm, "--dump-sandbox", config->dump_sandbox, print_sandbox);
 	} else if (build(vm) == 0) {
-		if (config->dump_dtb)
+		if (dumps_tables(config))
 			status = VM_END_OK;
 		else if (vm_attach(vm) == 0)
 			status = vm_run(vm);
@@ -124,12 +166,14 @@ int main(int argc, char **argv)
 		status = VM_END_OK;
 		goto out;
 	}
-	if (!options.config.kernel && !options.config.dump_dtb && !options.config.dump_map &&
-	    !options.config.dump_sandbox) {
+	if (!options.config.kernel && !dumps_tables(&options.config) && !dumps_machine(&options.config)) {
 		log_error(
 			"no kernel: name one with --kernel FILE; \"make run\" builds and boots one, --help lists the options");
 		goto out;
 	}
+	if (!is_shown("--dump-dtb", options.config.dump_dtb, &options.config, DISCOVERY_DT) ||
+	    !is_shown("--dump-acpi", options.config.dump_acpi, &options.config, DISCOVERY_ACPI))
+		goto out;
 	if (options.config.stats_interval_ns && !options.config.stats && !options.config.stats_file) {
 		log_error("--stats-interval: of which counts? give --stats too, or --stats=FILE");
 		goto out;
@@ -138,8 +182,7 @@ int main(int argc, char **argv)
 		log_error("--trace-data: of which trace? give --trace FILE too");
 		goto out;
 	}
-	if (options.config.initrd && !options.config.kernel && !options.config.dump_map &&
-	    !options.config.dump_sandbox) {
+	if (options.config.initrd && !options.config.kernel && !dumps_machine(&options.config)) {
 		log_error("--initrd %s: belongs to a kernel; name one with --kernel FILE", options.config.initrd);
 		goto out;
 	}

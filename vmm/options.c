@@ -52,6 +52,8 @@ enum {
 	KEY_TIMEOUT,
 	KEY_SANDBOX,
 	KEY_DUMP_SANDBOX,
+	KEY_DISCOVERY,
+	KEY_DUMP_ACPI,
 };
 
 static const struct argp_option argp_options[] = {
@@ -64,6 +66,11 @@ static const struct argp_option argp_options[] = {
 	{ "device", 'd', "NAME[,KEY=VALUE...]", 0,
 	  "add a device, any number of times (default: one \"test\"; \"none\" for none); \"help\" lists them, \"NAME,help\" the keys",
 	  0 },
+	{ "discovery", KEY_DISCOVERY, "dt|acpi|cmdline|auto", 0,
+	  "how the kernel is told which devices there are: by a device tree, by ACPI tables, or on its command line; auto (the default) takes what it can",
+	  0 },
+	{ "dump-acpi", KEY_DUMP_ACPI, "DIR", 0,
+	  "write the ACPI tables to DIR, as NAME.dat (iasl -d reads them), and end; needs no KVM", 0 },
 	{ "dump-dtb", KEY_DUMP_DTB, "FILE", 0, "write the device tree (\"-\": standard output) and end; needs no KVM",
 	  0 },
 	{ "dump-map", KEY_DUMP_MAP, "FILE", 0, "write who answers at which address and end; needs no KVM", 0 },
@@ -143,6 +150,22 @@ static int parse_sandbox(const char *text, enum sandbox_mode *mode)
 		}
 	}
 	return bad("--sandbox", text, "on, log or off");
+}
+
+static int parse_discovery(const char *text, enum discovery *discovery)
+{
+	static const char *const words[] = { [DISCOVERY_AUTO] = "auto",
+					     [DISCOVERY_DT] = "dt",
+					     [DISCOVERY_ACPI] = "acpi",
+					     [DISCOVERY_CMDLINE] = "cmdline" };
+
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*discovery = (enum discovery)i;
+			return 0;
+		}
+	}
+	return bad("--discovery", text, "dt, acpi, cmdline or auto");
 }
 
 static int set_stats(struct vm_config *config, const char *file)
@@ -225,6 +248,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'm': return parse_mem(arg, &config->mem_size);
 	case 'c': return parse_number("--cpus", arg, 1, VM_CPUS_MAX, &config->cpus);
 	case 'd': return add_device(config, arg);
+	case KEY_DISCOVERY: return parse_discovery(arg, &config->discovery);
+	case KEY_DUMP_ACPI: config->dump_acpi = arg; return 0;
 	case KEY_DUMP_DTB: config->dump_dtb = arg; return 0;
 	case KEY_DUMP_MAP: config->dump_map = arg; return 0;
 	case KEY_STATS: return set_stats(config, arg);

@@ -15,6 +15,7 @@
 #include "vmm/loop.h"
 #include "vmm/resident.h"
 #include "vmm/terminal.h"
+#include "vmm/trace/text.h"
 #include "vmm/vcpu.h"
 
 #define PAGE 4096u
@@ -29,6 +30,7 @@ int vm_create(struct vm **out, const struct vm_config *config)
 		return -ENOMEM;
 	}
 	vm->config = config;
+	vm->discovery = config->discovery == DISCOVERY_AUTO ? DISCOVERY_DT : config->discovery;
 	vm->kvm_fd = vm->fd = -1;
 	vm->mmio.name = "mmio";
 	vm->pio.name = "pio";
@@ -209,6 +211,7 @@ void vm_destroy(struct vm *vm)
 	loop_destroy(vm->loop);
 	sandbox_destroy(vm->sandbox);
 	pthread_mutex_destroy(&vm->gate);
+	free(vm->cmdline);
 	free(vm);
 }
 
@@ -225,6 +228,25 @@ int vm_add_ioeventfd(struct vm *vm, const struct vm_ioeventfd *ioeventfd)
 	if (vm->n_ioeventfds == VM_IOEVENTFDS_MAX)
 		return -ENOSPC;
 	vm->ioeventfds[vm->n_ioeventfds++] = *ioeventfd;
+	return 0;
+}
+
+int vm_describe_cmdline(struct vm *vm)
+{
+	struct text words = { 0 };
+
+	text_str(&words, vm->config->cmdline);
+	for (unsigned i = 0; i < vm->n_devices && vm->discovery == DISCOVERY_CMDLINE; i++)
+		if (vm->devices[i].ops->describe_cmdline)
+			vm->devices[i].ops->describe_cmdline(vm->devices[i].ctx, &words);
+	text_bytes(&words, "", 1);
+	if (words.failed) {
+		log_error("the kernel's command line: %s", strerror(ENOMEM));
+		text_free(&words);
+		return -ENOMEM;
+	}
+	free(vm->cmdline);
+	vm->cmdline = words.bytes;
 	return 0;
 }
 

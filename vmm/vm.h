@@ -15,6 +15,7 @@
 
 #include "vmm/bus.h"
 #include "vmm/irq.h"
+#include "vmm/kernel/discovery.h"
 #include "vmm/memory.h"
 #include "vmm/sandbox/sandbox.h"
 #include "vmm/trace.h"
@@ -23,6 +24,7 @@
 #define VM_DEVICES_MAX    32
 #define VM_IOEVENTFDS_MAX 256
 
+struct aml;
 struct counts;
 struct dtb;
 struct loop;
@@ -39,6 +41,7 @@ struct vm_config {
 	const char *cmdline; /* the kernel's command line, whole */
 	uint64_t mem_size;   /* bytes */
 	unsigned cpus;       /* 1 to VM_CPUS_MAX */
+	enum discovery discovery;
 	/* what is to be seen: observe.h */
 	bool stats;             /* the table, on standard error */
 	const char *stats_file; /* JSON; or NULL */
@@ -50,6 +53,7 @@ struct vm_config {
 	enum sandbox_mode sandbox;
 	const char *dump_map;     /* file name, "-", or NULL */
 	const char *dump_dtb;     /* file name, "-", or NULL */
+	const char *dump_acpi;    /* directory, or NULL */
 	const char *dump_sandbox; /* file name, "-", or NULL */
 	char **devices;           /* "NAME,key=value,..." each, in the order of the command line */
 	unsigned n_devices;
@@ -67,8 +71,14 @@ enum vm_end {
 
 /* What the machine asks of a device that was added to it. */
 struct vm_device_ops {
-	/* Adds the device's node to the tree; NULL where it has none. Errors stick to the tree. */
-	void (*describe)(void *ctx, struct dtb *tree);
+	/*
+	 * How a guest finds the device, by each way of discovery; NULL where it cannot, or knows the place anyway: adds
+	 * its node to the tree, its objects to \_SB, its parameter with a space before it to the kernel's command line.
+	 * Errors stick to what is added to.
+	 */
+	void (*describe_dt)(void *ctx, struct dtb *tree);
+	void (*describe_acpi)(void *ctx, struct aml *aml);
+	void (*describe_cmdline)(void *ctx, struct text *words);
 	/* Appends how the device stands, in lines for people; with `name`, only where the device is called so. NULL
 	 * where there is nothing to tell. Any thread. */
 	void (*report)(void *ctx, const char *name, struct text *out);
@@ -101,6 +111,8 @@ struct vm_boot {
 
 struct vm {
 	const struct vm_config *config;
+	enum discovery discovery; /* never AUTO; before devices are added */
+	char *cmdline;            /* the kernel's command line, NULL before vm_describe_cmdline() */
 	struct memory memory;
 	struct bus mmio, pio;
 	struct irqs irqs;
@@ -142,6 +154,11 @@ void vm_stop(struct vm *vm, int status);
 /* For devices while the machine is built. 0 or -errno; a message where the user has to act. */
 int vm_add_device(struct vm *vm, const struct vm_device_ops *ops, void *ctx);
 int vm_add_ioeventfd(struct vm *vm, const struct vm_ioeventfd *ioeventfd);
+/*
+ * Makes vm->cmdline of what the user wrote and, for DISCOVERY_CMDLINE, of what the devices add. Before arch_load(). 0
+ * or -ENOMEM, with a message.
+ */
+int vm_describe_cmdline(struct vm *vm);
 /* A free window of `len` bytes (rounded up to a page) for a device's registers. 0 and *gpa, or -ENOSPC. */
 int vm_alloc_mmio(struct vm *vm, uint64_t len, uint64_t *gpa);
 

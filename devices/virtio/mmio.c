@@ -11,7 +11,10 @@
 
 #include "devices/virtio/core.h"
 #include "dtb/tree.h"
+#include "vmm/acpi/aml.h"
+#include "vmm/arch/arch.h"
 #include "vmm/loop.h"
+#include "vmm/trace/text.h"
 #include "vmm/vm.h"
 
 #ifndef VIRTIO_MMIO_QUEUE_RESET
@@ -262,7 +265,7 @@ static int add_kick(struct virtio_mmio *mmio, unsigned queue)
 	return err ? err : loop_add_fd(vm->loop, kick->fd, EPOLLIN, on_kick, kick, &kick->source);
 }
 
-static void mmio_describe(void *ctx, struct dtb *tree)
+static void describe_dt(void *ctx, struct dtb *tree)
 {
 	const struct virtio_mmio *mmio = ctx;
 
@@ -272,6 +275,32 @@ static void mmio_describe(void *ctx, struct dtb *tree)
 	dtb_interrupt(tree, mmio->dev->irq->gsi);
 	dtb_empty(tree, "dma-coherent");
 	dtb_end(tree);
+}
+
+static void describe_acpi(void *ctx, struct aml *aml)
+{
+	const struct virtio_mmio *mmio = ctx;
+	const unsigned place = (unsigned)((mmio->gpa - arch_layout.mmio_start) / VIRTIO_MMIO_WINDOW);
+	char name[16];
+
+	snprintf(name, sizeof(name), "V%03u", place);
+	aml_device(aml, name);
+	aml_name_string(aml, "_HID", "LNRO0005");
+	aml_name_integer(aml, "_UID", place);
+	aml_name_integer(aml, "_CCA", 1); /* its DMA is coherent */
+	aml_resources(aml);
+	aml_memory(aml, (uint32_t)mmio->gpa, VIRTIO_MMIO_WINDOW);
+	aml_interrupt(aml, mmio->dev->irq->gsi);
+	aml_end_resources(aml);
+	aml_end(aml);
+}
+
+static void describe_cmdline(void *ctx, struct text *words)
+{
+	const struct virtio_mmio *mmio = ctx;
+
+	text_printf(words, " virtio_mmio.device=0x%x@0x%llx:%u", VIRTIO_MMIO_WINDOW, (unsigned long long)mmio->gpa,
+		    mmio->dev->irq->gsi);
 }
 
 static void mmio_destroy(void *ctx)
@@ -308,9 +337,13 @@ static void mmio_key(void *ctx, char key)
 	virtio_key(mmio->dev, key);
 }
 
-static const struct vm_device_ops mmio_ops = {
-	.describe = mmio_describe, .report = mmio_report, .count = mmio_count, .key = mmio_key, .destroy = mmio_destroy
-};
+static const struct vm_device_ops mmio_ops = { .describe_dt = describe_dt,
+					       .describe_acpi = describe_acpi,
+					       .describe_cmdline = describe_cmdline,
+					       .report = mmio_report,
+					       .count = mmio_count,
+					       .key = mmio_key,
+					       .destroy = mmio_destroy };
 
 static int out_of(struct virtio_dev *dev, int err, const char *what)
 {

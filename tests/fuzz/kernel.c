@@ -148,6 +148,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 	file_make(&kernel, file, len);
 	guest->config.kernel = code & 16 ? "/" : kernel.path;
 	guest_clear(guest);
+	guest->vm.cmdline = (char *)guest->config.cmdline;
 	faults_arm(fault);
 	int err = arch_load(&guest->vm);
 

@@ -152,7 +152,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 		fuzz_check(faults_struck() || plan.config.mem_size > 1024 * MIB, "no machine");
 		return;
 	}
-	if (devices_create(vm) == 0 && (!plan.config.kernel || arch_load(vm) == 0)) {
+	if (devices_create(vm) == 0 && vm_describe_cmdline(vm) == 0 && (!plan.config.kernel || arch_load(vm) == 0)) {
 		int err = machine_describe(vm, &tree);
 
 		fuzz_check(!err || faults_struck(), "no tree: %d", err);

@@ -102,6 +102,7 @@ const char *guest_load(struct guest *guest, const char *kernel)
 {
 	guest_clear(guest);
 	guest->config.kernel = kernel;
+	guest->vm.cmdline = (char *)guest->config.cmdline; /* as vm_describe_cmdline() would */
 	catch_stderr();
 	int err = arch_load(&guest->vm);
 	const char *said = caught_stderr();

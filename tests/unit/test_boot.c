@@ -105,6 +105,7 @@ static void test_e820(void **state)
 		config.mem_size = sizes[i];
 		config.kernel = kernel.path;
 		assert_int_equal(vm_create(&vm, &config), 0);
+		assert_int_equal(vm_describe_cmdline(vm), 0);
 		assert_int_equal(arch_load(vm), 0);
 		check_e820(vm);
 		vm_destroy(vm);

@@ -32,6 +32,7 @@ static void describe(struct described *d, const struct vm_config *config)
 {
 	assert_int_equal(vm_create(&d->vm, config), 0);
 	assert_int_equal(devices_create(d->vm), 0);
+	assert_int_equal(vm_describe_cmdline(d->vm), 0);
 	if (config->kernel)
 		assert_int_equal(arch_load(d->vm), 0);
 	assert_int_equal(machine_describe(d->vm, &d->tree), 0);

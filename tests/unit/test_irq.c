@@ -13,7 +13,7 @@
 #include "vmm/irq.h"
 
 /* Timer, keyboard, cascade, both serial ports, real-time clock: guests look for these whether they are there or not. */
-static const unsigned customary[] = { 0, 1, 2, 3, 4, 8 };
+static const unsigned customary[] = { 0, 1, 2, 3, 4, 8, 9 };
 #define N_CUSTOMARY (sizeof(customary) / sizeof(customary[0]))
 
 static bool is_customary(unsigned gsi)

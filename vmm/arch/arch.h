@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct acpi_area;
+struct aml;
 struct dtb;
 struct vcpu;
 struct vm;
@@ -23,9 +25,15 @@ extern const struct arch_layout arch_layout;
  */
 int arch_load(struct vm *vm);
 /* Adds CPUs and interrupt controllers to the tree. Errors stick to the tree. Needs no KVM. */
-void arch_describe(const struct vm *vm, struct dtb *tree);
+void arch_describe_dt(const struct vm *vm, struct dtb *tree);
 /* Hands the finished tree to the kernel that arch_load() placed. 0 or -errno, with a message. */
 int arch_place_dtb(struct vm *vm, const void *blob, size_t size);
+/* Adds the processors to ACPI's namespace. Errors stick. Needs no KVM. */
+void arch_describe_acpi(const struct vm *vm, struct aml *aml);
+/* Puts ACPI tables into guest RAM and tells the kernel where; *area is for acpi_dump(). 0 or -errno, with a message. */
+int arch_place_acpi(struct vm *vm, struct acpi_area *area);
+/* Processors and interrupt lines for a kernel that has neither. */
+void arch_place_cpus(struct vm *vm);
 
 /* Interrupt controllers and timers of the new VM, before any vCPU. 0 or -errno, with a message. */
 int arch_vm_init(struct vm *vm);

@@ -103,7 +103,7 @@ static int load_initrd(struct vm *vm, const struct image *image, struct boot_par
 
 static int write_cmdline(const struct vm *vm, struct boot_params *params)
 {
-	size_t len = strlen(vm->config->cmdline);
+	size_t len = strlen(vm->cmdline);
 	size_t max = params->hdr.cmdline_size;
 
 	if (max > X86_CMDLINE_END - X86_CMDLINE - 1)
@@ -113,7 +113,7 @@ static int write_cmdline(const struct vm *vm, struct boot_params *params)
 			  max);
 		return -E2BIG;
 	}
-	memcpy(low_ram(vm, X86_CMDLINE, len + 1), vm->config->cmdline, len + 1);
+	memcpy(low_ram(vm, X86_CMDLINE, len + 1), vm->cmdline, len + 1);
 	params->hdr.cmd_line_ptr = X86_CMDLINE;
 	return 0;
 }

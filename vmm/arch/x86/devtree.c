@@ -20,7 +20,7 @@ static void describe_cpus(const struct vm *vm, struct dtb *tree)
 	dtb_end(tree);
 }
 
-void arch_describe(const struct vm *vm, struct dtb *tree)
+void arch_describe_dt(const struct vm *vm, struct dtb *tree)
 {
 	describe_cpus(vm, tree);
 

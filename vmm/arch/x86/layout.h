@@ -12,7 +12,11 @@
 #define X86_CMDLINE_END 0x20000u
 #define X86_DTB         0x20000u /* setup_data header, then the device tree */
 #define X86_DTB_END     0x90000u
-#define X86_LOW_RAM_END 0x9fc00u  /* E820 calls it RAM up to here; above are video memory and ROMs on a PC */
+#define X86_LOW_RAM_END 0x9fc00u /* E820 calls it RAM up to here; above are video memory and ROMs on a PC */
+#define X86_ACPI        0xe0000u /* ACPI tables, where a kernel scans for their root if it was not told */
+#define X86_ACPI_END    0xf0000u
+#define X86_MPTABLE     0xf0000u /* or the MP table, likewise */
+#define X86_MPTABLE_END 0xf1000u
 #define X86_HIGH_RAM    0x100000u /* and again from 1 MiB */
 
 /* The hole below 4 GiB. */
@@ -22,6 +26,7 @@
 #define X86_MMIO_END     0xe0000000u
 #define X86_IOAPIC       0xfec00000u
 #define X86_LAPIC        0xfee00000u
+#define X86_IOAPIC_ID    0u
 #define X86_IDENTITY_MAP 0xfffbc000u /* one page that KVM needs for real mode on Intel */
 #define X86_TSS          0xfffbd000u /* three pages, likewise */
 
