@@ -54,10 +54,21 @@ void terminal_restore(void)
 	termios_is_saved = 0;
 }
 
-static void on_fatal_signal(int signo)
+static bool is_instruction(int signo)
 {
+	return signo == SIGSEGV || signo == SIGBUS || signo == SIGILL || signo == SIGFPE || signo == SIGTRAP;
+}
+
+/*
+ * SA_RESETHAND: the next one kills, with its usual core and status. What an instruction caused comes again by itself; what
+ * somebody sent does not, but a thread that is confined may not send either.
+ */
+static void on_fatal_signal(int signo, siginfo_t *info, void *context)
+{
+	(void)context;
 	terminal_restore();
-	raise(signo); /* SA_RESETHAND: this time it kills, with its usual core and status */
+	if (!is_instruction(signo) || info->si_code <= 0)
+		raise(signo);
 }
 
 void terminal_write(struct terminal *t, const void *bytes, size_t len)
@@ -292,7 +303,7 @@ static void catch_fatal_signals(void)
 	/* every signal that ends a process and is not taken by the loop */
 	static const int fatal[] = { SIGSEGV, SIGBUS,  SIGILL,    SIGFPE,  SIGABRT, SIGTRAP,   SIGSYS, SIGXCPU,
 				     SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGSTKFLT, SIGPWR };
-	struct sigaction action = { .sa_handler = on_fatal_signal, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction action = { .sa_sigaction = on_fatal_signal, .sa_flags = (int)(SA_RESETHAND | SA_SIGINFO) };
 
 	for (unsigned i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
 		sigaction(fatal[i], &action, NULL);

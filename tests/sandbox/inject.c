@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * inject PID THREAD execve|socket|open|openat|getppid: has a thread of that process make a system call that it never
- * makes, as somebody would who had taken it over. Prints "refused", where SIGSYS comes, "returned: " and the result, or
- * "died: " and how.
+ * inject PID THREAD execve|socket|open|openat|getppid|crash: has a thread of that process make a system call that it
+ * never makes, as somebody would who had taken it over. Prints "refused", where SIGSYS comes, "returned: " and the
+ * result, or "died: " and how. "crash" is no call: the thread goes on at address 0, and nobody looks.
  */
 #include <dirent.h>
 #include <elf.h>
@@ -31,6 +31,7 @@ static const struct {
 	{ "open", SYS_open, { 0, 0, 0 } },
 	{ "openat", SYS_openat, { (unsigned long)AT_FDCWD, 0, O_RDONLY } }, /* of PATH */
 	{ "getppid", SYS_getppid, { 0, 0, 0 } },
+	{ "crash", -1, { 0, 0, 0 } },
 };
 
 static void die(const char *what)
@@ -109,7 +110,7 @@ int main(int argc, char **argv)
 	while (argc == 4 && call < sizeof(calls) / sizeof(calls[0]) && strcmp(argv[3], calls[call].name) != 0)
 		call++;
 	if (argc != 4 || call == sizeof(calls) / sizeof(calls[0])) {
-		fprintf(stderr, "inject PID THREAD execve|socket|open|openat|getppid\n");
+		fprintf(stderr, "inject PID THREAD execve|socket|open|openat|getppid|crash\n");
 		return 2;
 	}
 	pid_t tid = find_thread(argv[1], argv[2]);
@@ -134,7 +135,13 @@ int main(int argc, char **argv)
 		regs.rsi = regs.rsp - 1024; /* below all that the thread has there */
 		put(tid, regs.rsi);
 	}
+	if (calls[call].nr < 0)
+		regs.rip = 0;
 	registers(PTRACE_SETREGSET, tid, &regs);
+	if (calls[call].nr < 0) {
+		ptrace(PTRACE_DETACH, tid, NULL, NULL);
+		return 0;
+	}
 	while (n_stops < 2) { /* before the call and behind it */
 		if (!go_on(tid, 0, &status))
 			return 0;

@@ -18,7 +18,8 @@ const struct call_rule sandbox_base[] = {
 	ALLOW_IOCTL(KVM_GET_REGS, BY_VCPU),
 	ALLOW_IOCTL(KVM_GET_SREGS, BY_VCPU),
 	ALLOW_IOCTL(KVM_TRANSLATE, BY_VCPU),
-	ALLOW(rt_sigreturn, BY_VCPU), /* of the signal that takes it out of KVM_RUN */
+	/* of the signal that takes it out of KVM_RUN; of the one that tells of a crash */
+	ALLOW(rt_sigreturn, BY_ALL),
 
 	/* events: interrupts and wake-ups are writes to eventfds */
 	ALLOW(epoll_wait, BY_MAIN | BY_LOOP),
@@ -33,9 +34,9 @@ const struct call_rule sandbox_base[] = {
 
 	/* the terminal: its size, its mode while the job is in the foreground, and after a crash */
 	ALLOW_IOCTL(TIOCGWINSZ, BY_LOOP | BY_VCPU),
-	ALLOW_IOCTL(TCGETS, BY_MAIN | BY_LOOP | BY_VCPU),
+	ALLOW_IOCTL(TCGETS, BY_ALL),
 	ALLOW_IOCTL(TIOCGPGRP, BY_LOOP),
-	ALLOW_IOCTL(TCSETS, BY_MAIN | BY_LOOP | BY_VCPU),
+	ALLOW_IOCTL(TCSETS, BY_ALL),
 	ALLOW(getpgrp, BY_LOOP),
 	/* raise(SIGSTOP) for Ctrl-Z; the main thread takes the vCPUs out of KVM_RUN */
 	ALLOW(getpid, BY_MAIN | BY_LOOP),
