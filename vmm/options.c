@@ -54,10 +54,14 @@ enum {
 	KEY_DUMP_SANDBOX,
 	KEY_DISCOVERY,
 	KEY_DUMP_ACPI,
+	KEY_BOOT,
 };
 
 static const struct argp_option argp_options[] = {
-	{ "kernel", 'k', "FILE", 0, "bzImage or ELF vmlinux to boot", 0 },
+	{ "kernel", 'k', "FILE", 0, "bzImage or ELF vmlinux to boot, also compressed (gzip, xz, lzma, zstd, lz4)", 0 },
+	{ "boot", KEY_BOOT, "auto|bzimage|elf|pvh", 0,
+	  "how it is entered: by the 64-bit entry of a bzImage or of a vmlinux, or by a vmlinux's PVH note; a bzImage's vmlinux is unpacked for the latter two (default auto: what the file is made for, PVH last)",
+	  0 },
 	{ "initrd", 'i', "FILE", 0, "initial RAM disk", 0 },
 	{ "append", 'a', "TEXT", 0,
 	  "kernel command line, behind \"" OPTIONS_CMDLINE_BASE "\" unless it names a console= itself", 0 },
@@ -139,17 +143,40 @@ static int parse_switch(const char *option, const char *text, bool *off)
 	return *off || strcmp(text, "on") == 0 ? 0 : bad(option, text, "on or off");
 }
 
-static int parse_sandbox(const char *text, enum sandbox_mode *mode)
+/* One of `n` words; its index. */
+static int parse_word(const char *option, const char *text, const char *const *words, unsigned n, const char *takes,
+		      unsigned *index)
 {
-	static const char *const words[] = { [SANDBOX_OFF] = "off", [SANDBOX_LOG] = "log", [SANDBOX_ON] = "on" };
-
-	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+	for (unsigned i = 0; i < n; i++) {
 		if (strcmp(text, words[i]) == 0) {
-			*mode = (enum sandbox_mode)i;
+			*index = i;
 			return 0;
 		}
 	}
-	return bad("--sandbox", text, "on, log or off");
+	return bad(option, text, takes);
+}
+
+static int parse_sandbox(const char *text, enum sandbox_mode *mode)
+{
+	static const char *const words[] = { [SANDBOX_OFF] = "off", [SANDBOX_LOG] = "log", [SANDBOX_ON] = "on" };
+	unsigned index = *mode;
+	int err = parse_word("--sandbox", text, words, sizeof(words) / sizeof(words[0]), "on, log or off", &index);
+
+	*mode = (enum sandbox_mode)index;
+	return err;
+}
+
+static int parse_boot(const char *text, enum boot_path *path)
+{
+	static const char *const words[] = {
+		[BOOT_AUTO] = "auto", [BOOT_BZIMAGE] = "bzimage", [BOOT_ELF] = "elf", [BOOT_PVH] = "pvh"
+	};
+	unsigned index = *path;
+	int err = parse_word("--boot", text, words, sizeof(words) / sizeof(words[0]), "auto, bzimage, elf or pvh",
+			     &index);
+
+	*path = (enum boot_path)index;
+	return err;
 }
 
 static int parse_discovery(const char *text, enum discovery *discovery)
@@ -159,13 +186,12 @@ static int parse_discovery(const char *text, enum discovery *discovery)
 					     [DISCOVERY_ACPI] = "acpi",
 					     [DISCOVERY_CMDLINE] = "cmdline" };
 
-	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcmp(text, words[i]) == 0) {
-			*discovery = (enum discovery)i;
-			return 0;
-		}
-	}
-	return bad("--discovery", text, "dt, acpi, cmdline or auto");
+	unsigned index = *discovery;
+	int err = parse_word("--discovery", text, words, sizeof(words) / sizeof(words[0]),
+			     "dt, acpi, cmdline or auto", &index);
+
+	*discovery = (enum discovery)index;
+	return err;
 }
 
 static int set_stats(struct vm_config *config, const char *file)
@@ -258,6 +284,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_TRACE_DATA: return parse_number("--trace-data", arg, 0, TRACE_DATA_MAX, &config->trace_data);
 	case KEY_RECORDER: return parse_switch("--recorder", arg, &config->no_recorder);
 	case KEY_SANDBOX: return parse_sandbox(arg, &config->sandbox);
+	case KEY_BOOT: return parse_boot(arg, &config->boot);
 	case KEY_DUMP_SANDBOX: config->dump_sandbox = arg; return 0;
 	case KEY_TIMEOUT: return parse_time("--timeout", arg, &config->timeout_ns);
 	case ARGP_KEY_ARG:

@@ -34,9 +34,18 @@ struct terminal;
 struct text;
 struct vcpu;
 
+/* How the kernel is entered. */
+enum boot_path {
+	BOOT_AUTO,    /* whichever the file is made for */
+	BOOT_BZIMAGE, /* a bzImage by its 64-bit entry */
+	BOOT_ELF,     /* an ELF vmlinux by its 64-bit entry */
+	BOOT_PVH,     /* an ELF vmlinux by its PVH note */
+};
+
 /* What the command line asks for; see options.h. Borrowed by the machine for as long as it lives. */
 struct vm_config {
-	const char *kernel;  /* file name, or NULL: only with dump_dtb */
+	const char *kernel; /* file name, or NULL: only with dump_dtb */
+	enum boot_path boot;
 	const char *initrd;  /* file name or NULL */
 	const char *cmdline; /* the kernel's command line, whole */
 	uint64_t mem_size;   /* bytes */
@@ -105,6 +114,7 @@ struct vm_ioeventfd {
 
 /* Filled by arch_load(). */
 struct vm_boot {
+	enum boot_path path;              /* as it was done: never BOOT_AUTO */
 	uint64_t entry;                   /* gpa where the first vCPU starts */
 	uint64_t initrd_gpa, initrd_size; /* size 0: no initrd */
 };

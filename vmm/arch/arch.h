@@ -26,7 +26,8 @@ extern const struct arch_layout arch_layout;
 int arch_load(struct vm *vm);
 /* Adds CPUs and interrupt controllers to the tree. Errors stick to the tree. Needs no KVM. */
 void arch_describe_dt(const struct vm *vm, struct dtb *tree);
-/* Hands the finished tree to the kernel that arch_load() placed. 0 or -errno, with a message. */
+/* Hands the finished tree to the kernel that arch_load() placed; not to one that is entered by PVH, which takes none.
+ * 0 or -errno, with a message. */
 int arch_place_dtb(struct vm *vm, const void *blob, size_t size);
 /* Adds the processors to ACPI's namespace. Errors stick. Needs no KVM. */
 void arch_describe_acpi(const struct vm *vm, struct aml *aml);

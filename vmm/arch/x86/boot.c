@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Guest RAM as the kernel's 64-bit boot protocol wants to find it (Documentation/arch/x86/boot.rst). */
+/* Guest RAM as the kernel's 64-bit boot protocol (Documentation/arch/x86/boot.rst), or PVH, wants to find it. */
 #include <errno.h>
 #include <string.h>
 
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86/image.h"
 #include "vmm/arch/x86/layout.h"
+#include "vmm/arch/x86/pvh.h"
 #include "vmm/file.h"
+#include "vmm/kernel/unpack.h"
 #include "vmm/log.h"
 #include "vmm/vm.h"
 
@@ -31,18 +33,29 @@ static void *low_ram(const struct vm *vm, uint64_t gpa, uint64_t len)
 	return mem_ptr(&vm->memory, gpa, len);
 }
 
-/* Flat segments, and the first 4 GiB mapped to themselves with 2 MiB pages. */
-static void write_cpu_tables(const struct vm *vm)
+/* Flat segments as cpu.c loads them; for PVH, code of 32 bits, and a busy TSS that nothing is read from. */
+static void write_gdt(const struct vm *vm)
 {
-	static const uint64_t gdt[4] = {
-		[X86_BOOT_CS / 8] = 0x00af9b000000ffffu, /* code: present, ring 0, execute/read, accessed, long mode */
+	const uint64_t code64 = 0x00af9b000000ffffu; /* present, ring 0, execute/read, accessed, long mode */
+	const uint64_t code32 = 0x00cf9b000000ffffu;
+	const uint64_t tss32 = 0x00008b0000000000u | PVH_TSS_LIMIT;
+	const bool is_pvh = vm->boot.path == BOOT_PVH;
+	const uint64_t gdt[X86_GDT_ENTRIES] = {
+		[X86_BOOT_CS / 8] = is_pvh ? code32 : code64,
 		[X86_BOOT_DS / 8] = 0x00cf93000000ffffu, /* data: present, ring 0, read/write, accessed */
+		[X86_BOOT_TR / 8] = is_pvh ? tss32 : 0,
 	};
+
+	memcpy(low_ram(vm, X86_GDT, sizeof(gdt)), gdt, sizeof(gdt));
+}
+
+/* The first 4 GiB mapped to themselves with 2 MiB pages. */
+static void write_page_tables(const struct vm *vm)
+{
 	uint64_t *pml4 = low_ram(vm, X86_PAGE_TABLES, PAGE);
 	uint64_t *pdpt = low_ram(vm, X86_PAGE_TABLES + PAGE, PAGE);
 	uint64_t *directories = low_ram(vm, X86_PAGE_TABLES + 2 * PAGE, 4 * PAGE);
 
-	memcpy(low_ram(vm, X86_GDT, sizeof(gdt)), gdt, sizeof(gdt));
 	pml4[0] = (X86_PAGE_TABLES + PAGE) | PTE_PRESENT | PTE_WRITABLE;
 	for (uint64_t i = 0; i < 4; i++)
 		pdpt[i] = (X86_PAGE_TABLES + (2 + i) * PAGE) | PTE_PRESENT | PTE_WRITABLE;
@@ -118,38 +131,35 @@ static int write_cmdline(const struct vm *vm, struct boot_params *params)
 	return 0;
 }
 
-static int open_image(struct image *image, const struct vm *vm)
+static int load_image(struct image *image, enum boot_path wanted)
 {
-	int err = file_open(&image->file, "--kernel", vm->config->kernel);
+	int err = 0;
 
+	if (!bzimage_is(image) && !elf_is(image) && unpack_format(image->head, sizeof(image->head)))
+		err = image_unpack(image, 0, image->size, "is", "unpack it first");
+	if (!err && bzimage_is(image)) {
+		if (wanted == BOOT_AUTO || wanted == BOOT_BZIMAGE)
+			return bzimage_load(image);
+		err = bzimage_unpack(image);
+	}
 	if (err)
 		return err;
-	image->memory = &vm->memory;
-	image->ram_end = vm->memory.regions[0].size;
-	memset(image->head, 0, sizeof(image->head));
-	return file_read(&image->file, 0, image->head,
-			 image->file.size < IMAGE_HEAD_SIZE ? image->file.size : IMAGE_HEAD_SIZE);
-}
-
-static int load_image(struct image *image)
-{
-	if (bzimage_is(image))
-		return bzimage_load(image);
-	if (elf_is(image))
-		return elf_load(image);
-	log_error("--kernel %s: is neither a bzImage nor an ELF vmlinux", image->file.path);
-	return -EINVAL;
+	if (!elf_is(image))
+		return image_refuse(image, "is neither a bzImage nor an ELF vmlinux");
+	if (wanted == BOOT_BZIMAGE)
+		return image_refuse(image, "is an ELF file, not a bzImage; use --boot elf or --boot pvh");
+	return elf_load(image, wanted);
 }
 
 int arch_load(struct vm *vm)
 {
 	struct boot_params *params = low_ram(vm, X86_BOOT_PARAMS, sizeof(*params));
-	struct image image = { .file.fd = -1 };
-	int err = open_image(&image, vm);
+	struct image image;
+	int err = image_open(&image, vm);
 
 	if (!err)
-		err = load_image(&image);
-	file_close(&image.file);
+		err = load_image(&image, vm->config->boot);
+	image_close(&image);
 	if (err)
 		return err;
 
@@ -159,12 +169,16 @@ int arch_load(struct vm *vm)
 	/* ours to fill, whatever the file says */
 	params->hdr.setup_data = 0;
 	params->hdr.ramdisk_image = params->hdr.ramdisk_size = 0;
-	write_e820(vm, params);
-	write_cpu_tables(vm);
+	vm->boot.path = image.path;
 	vm->boot.entry = image.entry;
+	write_e820(vm, params);
+	write_gdt(vm);
+	write_page_tables(vm);
 	err = write_cmdline(vm, params);
 	if (!err && vm->config->initrd)
 		err = load_initrd(vm, &image, params);
+	if (!err && image.path == BOOT_PVH)
+		pvh_write_start_info(&vm->memory, params);
 	return err;
 }
 
@@ -173,6 +187,8 @@ int arch_place_dtb(struct vm *vm, const void *blob, size_t size)
 	struct boot_params *params = low_ram(vm, X86_BOOT_PARAMS, sizeof(*params));
 	struct setup_data header = { .type = SETUP_DTB, .len = (uint32_t)size };
 
+	if (vm->boot.path == BOOT_PVH) /* there is no way to tell it */
+		return 0;
 	if (size > X86_DTB_END - X86_DTB - sizeof(header)) {
 		log_error("the device tree has %zu bytes, more than fit below 640 KiB; use fewer devices", size);
 		return -ENOSPC;

@@ -23,27 +23,26 @@ bool bzimage_is(const struct image *image)
 	return magic == HEADER_MAGIC;
 }
 
-static int refuse(const struct image *image, const char *why)
+/* The header into image->header, zeros where it ends early; and whether it is one that can be used. */
+static int read_header(struct image *image)
 {
-	log_error("--kernel %s: %s", image->file.path, why);
-	return -EINVAL;
-}
+	struct setup_header *header = &image->header;
+	size_t end = HEADER_MAGIC_OFFSET + image->head[HEADER_MAGIC_OFFSET - 1];
+	size_t len = end - HEADER_OFFSET;
 
-static int check_header(const struct image *image)
-{
-	const struct setup_header *header = &image->header;
-
+	memset(header, 0, sizeof(*header));
+	memcpy(header, image->head + HEADER_OFFSET, len < sizeof(*header) ? len : sizeof(*header));
 	if (header->boot_flag != BOOT_FLAG)
-		return refuse(image, "the boot sector's signature is missing: the file is damaged");
+		return image_refuse(image, "the boot sector's signature is missing: the file is damaged");
 	if (header->version < VERSION_NEEDED) {
 		log_error("--kernel %s: boot protocol %u.%02u is too old; minivmm needs 2.12 (Linux 3.8) or newer",
 			  image->file.path, header->version >> 8, header->version & 0xff);
 		return -EINVAL;
 	}
 	if (!(header->xloadflags & XLF_KERNEL_64))
-		return refuse(image, "is a 32-bit kernel; minivmm boots 64-bit ones");
+		return image_refuse(image, "is a 32-bit kernel; minivmm boots 64-bit ones");
 	if (!(header->loadflags & LOADED_HIGH))
-		return refuse(image, "is a zImage, which loads below 1 MiB; build a bzImage");
+		return image_refuse(image, "is a zImage, which loads below 1 MiB; build a bzImage");
 	return 0;
 }
 
@@ -66,32 +65,33 @@ static uint64_t load_address(const struct image *image, uint64_t need)
 	return start < image->ram_end && need <= image->ram_end - start ? start : 0;
 }
 
+/* Where the protected-mode part begins in the file. */
+static uint64_t body_offset(const struct setup_header *header)
+{
+	return (uint64_t)((header->setup_sects ? header->setup_sects : 4) + 1) * SECTOR;
+}
+
 int bzimage_load(struct image *image)
 {
 	struct setup_header *header = &image->header;
-	size_t header_end = HEADER_MAGIC_OFFSET + image->head[HEADER_MAGIC_OFFSET - 1];
-	size_t header_len = header_end - HEADER_OFFSET;
-	int err;
+	int err = read_header(image);
 
-	memset(header, 0, sizeof(*header));
-	memcpy(header, image->head + HEADER_OFFSET, header_len < sizeof(*header) ? header_len : sizeof(*header));
-	err = check_header(image);
 	if (err)
 		return err;
 
-	uint64_t setup = (uint64_t)((header->setup_sects ? header->setup_sects : 4) + 1) * SECTOR;
+	uint64_t setup = body_offset(header);
 	uint64_t body = (uint64_t)header->syssize * 16;
 
 	if (body <= ENTRY_64_OFFSET)
-		return refuse(image, "its header says that it holds no kernel: the file is damaged");
+		return image_refuse(image, "its header says that it holds no kernel: the file is damaged");
 	/* syssize is rounded up to 16 bytes */
-	if (setup >= image->file.size || body - 15 > image->file.size - setup) {
+	if (setup >= image->size || body - 15 > image->size - setup) {
 		log_error("--kernel %s: is truncated: its header promises %llu bytes, the file has %llu; copy it again",
-			  image->file.path, (unsigned long long)(setup + body), (unsigned long long)image->file.size);
+			  image->file.path, (unsigned long long)(setup + body), (unsigned long long)image->size);
 		return -EINVAL;
 	}
-	if (body > image->file.size - setup)
-		body = image->file.size - setup;
+	if (body > image->size - setup)
+		body = image->size - setup;
 
 	uint64_t need = header->init_size > body ? header->init_size : body;
 	uint64_t start = load_address(image, need);
@@ -101,7 +101,28 @@ int bzimage_load(struct image *image)
 			  (unsigned long long)((need >> 20) + 1), (unsigned long long)header->pref_address);
 		return -ENOSPC;
 	}
+	image->path = BOOT_BZIMAGE;
 	image->entry = start + ENTRY_64_OFFSET;
 	image->end = start + need;
-	return file_read(&image->file, setup, mem_ptr(image->memory, start, body), body);
+	return image_read(image, setup, mem_ptr(image->memory, start, body), body);
+}
+
+int bzimage_unpack(struct image *image)
+{
+	const struct setup_header *header = &image->header;
+	int err = read_header(image);
+
+	if (err)
+		return err;
+
+	uint64_t start = body_offset(header) + header->payload_offset;
+
+	if (header->payload_length == 0)
+		return image_refuse(image, "its header names no payload to take an ELF file from; use --boot bzimage");
+	if (start > image->size || header->payload_length > image->size - start)
+		return image_refuse(image, "is truncated: its payload lies beyond the file's end; copy it again");
+	err = image_unpack(image, start, header->payload_length, "its payload is", "use --boot bzimage");
+	if (!err && !elf_is(image))
+		err = image_refuse(image, "its payload is no ELF file; use --boot bzimage");
+	return err;
 }

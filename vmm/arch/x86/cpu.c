@@ -9,6 +9,7 @@
 
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86/layout.h"
+#include "vmm/arch/x86/pvh.h"
 #include "vmm/log.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
@@ -28,6 +29,7 @@
 #define EFER_LME        0x100u
 #define EFER_LMA        0x400u
 #define RFLAGS_RESERVED 0x2u
+#define TSS_32_BUSY     0xbu
 
 static int kvm_failed(const char *what)
 {
@@ -145,39 +147,61 @@ out:
 	return err;
 }
 
-static struct kvm_segment flat_segment(uint16_t selector, uint8_t type, bool code)
+static struct kvm_segment flat_segment(uint16_t selector, uint8_t type, bool is_64)
 {
 	return (struct kvm_segment){ .limit = 0xffffffff,
 				     .selector = selector,
 				     .type = type,
 				     .present = 1,
-				     .db = !code,
+				     .db = !is_64,
 				     .s = 1,
-				     .l = code,
+				     .l = is_64,
 				     .g = 1 };
 }
 
-/* 64-bit mode as the boot protocol's entry asks for it: flat segments, paging on, interrupts off, rsi = boot_params. */
+/* 64-bit mode as the boot protocol's entry asks for it: paging on, rsi = boot_params. */
+static void enter_long_mode(struct kvm_sregs *sregs, struct kvm_regs *regs)
+{
+	regs->rsi = X86_BOOT_PARAMS;
+	sregs->cs = flat_segment(X86_BOOT_CS, 0xb, true);
+	sregs->cr0 = CR0_PE | CR0_ET | CR0_PG;
+	sregs->cr3 = X86_PAGE_TABLES;
+	sregs->cr4 = CR4_PAE;
+	sregs->efer = EFER_LME | EFER_LMA;
+}
+
+/* 32-bit mode as PVH's entry asks for it (pvh.pandoc): no paging, a task state, ebx = start info. */
+static void enter_pvh(struct kvm_sregs *sregs, struct kvm_regs *regs)
+{
+	regs->rbx = X86_PVH_START_INFO;
+	sregs->cs = flat_segment(X86_BOOT_CS, 0xb, false);
+	sregs->tr = (struct kvm_segment){
+		.limit = PVH_TSS_LIMIT, .selector = X86_BOOT_TR, .type = TSS_32_BUSY, .present = 1
+	};
+	sregs->cr0 = CR0_PE | CR0_ET; /* ET cannot be written */
+	sregs->cr4 = 0;
+	sregs->efer = 0;
+}
+
+/* Flat segments, interrupts off, and what the kernel's way in asks for. */
 static int set_boot_registers(struct vcpu *vcpu)
 {
 	struct kvm_sregs sregs;
 	struct kvm_regs regs = {
 		.rip = vcpu->vm->boot.entry,
-		.rsi = X86_BOOT_PARAMS,
 		.rsp = X86_STACK,
 		.rflags = RFLAGS_RESERVED,
 	};
 
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
 		return kvm_failed("KVM_GET_SREGS");
-	sregs.cs = flat_segment(X86_BOOT_CS, 0xb, true);
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = flat_segment(X86_BOOT_DS, 0x3, false);
 	sregs.gdt.base = X86_GDT;
-	sregs.gdt.limit = 4 * 8 - 1;
-	sregs.cr0 = CR0_PE | CR0_ET | CR0_PG;
-	sregs.cr3 = X86_PAGE_TABLES;
-	sregs.cr4 = CR4_PAE;
-	sregs.efer = EFER_LME | EFER_LMA;
+	sregs.gdt.limit = X86_GDT_ENTRIES * 8 - 1;
+	if (vcpu->vm->boot.path == BOOT_PVH)
+		enter_pvh(&sregs, &regs);
+	else
+		enter_long_mode(&sregs, &regs);
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) < 0)
 		return kvm_failed("KVM_SET_SREGS");
 	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
