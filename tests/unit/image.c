@@ -61,6 +61,50 @@ void bz_file(struct temp_file *file, const struct bz *bz)
 	free(bytes);
 }
 
+size_t vmlinux_note(struct vmlinux *vmlinux, size_t at, size_t align, const char *name, uint32_t type, const void *desc,
+		    uint32_t desc_len)
+{
+	const Elf64_Nhdr note = { .n_namesz = (uint32_t)strlen(name) + 1, .n_descsz = desc_len, .n_type = type };
+	size_t desc_at = at + (sizeof(note) + note.n_namesz + align - 1) / align * align;
+
+	assert_true(desc_at + desc_len <= sizeof(vmlinux->notes));
+	memcpy(vmlinux->notes + at, &note, sizeof(note));
+	memcpy(vmlinux->notes + at + sizeof(note), name, note.n_namesz);
+	memcpy(vmlinux->notes + desc_at, desc, desc_len);
+	return (desc_at + desc_len + align - 1) / align * align;
+}
+
+void vmlinux_plain(struct vmlinux *vmlinux)
+{
+	const uint64_t entry = VMLINUX_PVH_ENTRY;
+
+	*vmlinux = (struct vmlinux){
+		.header = {
+			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+			.e_type = ET_EXEC,
+			.e_machine = EM_X86_64,
+			.e_version = EV_CURRENT,
+			.e_entry = VMLINUX_ENTRY,
+			.e_phoff = sizeof(Elf64_Ehdr),
+			.e_ehsize = sizeof(Elf64_Ehdr),
+			.e_phentsize = sizeof(Elf64_Phdr),
+			.e_phnum = 2,
+		},
+		.code_segment = { .p_type = PT_LOAD,
+				  .p_offset = offsetof(struct vmlinux, code),
+				  .p_paddr = VMLINUX_AT,
+				  .p_filesz = sizeof(vmlinux->code),
+				  .p_memsz = 8192 },
+		.note_segment = { .p_type = PT_NOTE,
+				  .p_offset = offsetof(struct vmlinux, notes),
+				  .p_align = 4,
+				  .p_filesz = sizeof(vmlinux->notes) },
+	};
+	for (size_t i = 0; i < sizeof(vmlinux->code); i++)
+		vmlinux->code[i] = bz_byte(i);
+	vmlinux_note(vmlinux, 0, 4, "Xen", VMLINUX_PVH_NOTE, &entry, sizeof(entry));
+}
+
 struct guest *guest_make(size_t size)
 {
 	struct guest *guest = calloc(1, sizeof(*guest));

@@ -4,6 +4,7 @@
 #define MINIVMM_UNIT_IMAGE_H
 
 #include <asm/bootparam.h>
+#include <elf.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,23 @@ void bz_file(struct temp_file *file, const struct bz *bz);
 uint8_t bz_byte(size_t offset);
 /* Where the protected-mode part begins in the file. */
 size_t bz_setup(const struct bz *bz);
+
+/* An ELF file with one segment to load and one of notes: by its header it is entered at VMLINUX_ENTRY, by its note at
+ * VMLINUX_PVH_ENTRY. */
+#define VMLINUX_AT        (2 * MIB)
+#define VMLINUX_ENTRY     (VMLINUX_AT + 0x10)
+#define VMLINUX_PVH_ENTRY (VMLINUX_AT + 0x20)
+struct vmlinux {
+	Elf64_Ehdr header;
+	Elf64_Phdr code_segment, note_segment;
+	uint8_t code[1024];
+	uint8_t notes[256]; /* up to the end of the file */
+};
+void vmlinux_plain(struct vmlinux *vmlinux);
+/* Appends a note at `at`, padded to `align`; where the next one goes. */
+size_t vmlinux_note(struct vmlinux *vmlinux, size_t at, size_t align, const char *name, uint32_t type, const void *desc,
+		    uint32_t desc_len);
+#define VMLINUX_PVH_NOTE 18u
 
 /* A machine of nothing but RAM from gpa 0, with inaccessible pages on both sides, so that a stray store is seen. */
 struct guest {
