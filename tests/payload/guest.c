@@ -10,6 +10,9 @@
 #define LSR_THRE 0x20
 #define MCR_OUT2 0x08
 
+#define I8042_COMMAND 0x64
+#define I8042_RESET   0xfe
+
 const struct boot_params *boot_params;
 static unsigned tests;
 
@@ -138,14 +141,17 @@ void poweroff(void)
 
 	if (tree_find("syscon", 0, &syscon) && tree_find("syscon-poweroff", 0, &command))
 		write32(syscon.address + command.offset, command.value);
-	/* no power control to be found: a triple fault, by which QEMU with -no-reboot ends */
+	/* no power control to be found: a reset by the keyboard controller, or where none answers a triple fault, by
+	 * which QEMU with -no-reboot ends */
 	static const struct __attribute__((packed)) {
 		uint16_t limit;
 		uint64_t base;
 	} no_idt;
 
-	if (!boot_params->hdr.setup_data)
+	if (!boot_params->hdr.setup_data) {
+		out8(I8042_COMMAND, I8042_RESET);
 		__asm__ volatile("lidt %0; int3" : : "m"(no_idt));
+	}
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

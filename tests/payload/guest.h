@@ -20,6 +20,15 @@ void payload(void);
 /* Runs on the second processor where a payload starts it; a weak default does nothing. */
 void second_cpu(void);
 
+/* What pvh.S found where it was entered by PVH; start_info is 0 where it was not. */
+struct pvh_entry {
+	uint32_t start_info, cr0, cr4, eflags;
+	uint16_t cs, ds, es, tr;
+	uint16_t gdt_limit;
+	uint32_t gdt;
+} __attribute__((packed));
+extern const struct pvh_entry pvh_entry;
+
 /* --- TAP ------------------------------------------------------------------------------------------------------------
  */
 

@@ -2,23 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Payloads that check from inside: their TAP lines come over the serial port and are counted here as one test each.
 . "$(dirname "$0")/../tap.sh"
+. "$(dirname "$0")/payload.sh"
 need_kvm
-
-# payload NAME ARGUMENTS... : every line of the guest's TAP becomes one of ours; the rest of its output is in $OUT
-payload() {
-	local name=$1 line n=0 plan=''
-	shift
-	run "$MINIVMM" --kernel "$PAYLOADS/test_$name.elf" --mem 32 "$@"
-	while IFS= read -r line; do
-		case $line in
-		'ok '*) n=$((n + 1)) && ok 0 "$name: ${line#* - }" ;;
-		'not ok '*) n=$((n + 1)) && ok 1 "$name: ${line#* - }" ;;
-		'1..'*) plan=${line#1..} ;;
-		esac
-	done <"$TMP/out"
-	is "$plan" "$n" "$name $*: the guest came to its end"
-	is "$STATUS" 0 "$name $*: it powered off" || diag "$ERR"
-}
 
 # numbers FROM TO: the device printed them, each once and in order
 numbers() {

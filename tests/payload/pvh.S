@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The other way in: a PVH note, by which QEMU's microvm starts a payload too (Xen's docs/misc/pvh.pandoc). It enters
- * in 32 bits without paging, struct hvm_start_info in ebx. From here on it is as minivmm enters: 4 GiB mapped to
- * themselves, the boot protocol's selectors, boot parameters in rsi; those have the command line and no more.
+ * The other way in: a PVH note, by which --boot pvh, and QEMU's microvm, start a payload (Xen's docs/misc/pvh.pandoc).
+ * It enters in 32 bits without paging, struct hvm_start_info in ebx. From here on it is as the 64-bit entry: 4 GiB
+ * mapped to themselves, the boot protocol's selectors, boot parameters in rsi; those have the command line and no more.
+ * What there was at the entry is kept in pvh_entry.
  */
 #define NOTE_PHYS32_ENTRY 18
 #define START_CMDLINE     24		/* offset in struct hvm_start_info */
@@ -18,6 +19,19 @@
 	.text
 	.code32
 pvh_start:
+	movl	%ebx, pvh_entry
+	movl	%cr0, %eax
+	movl	%eax, pvh_entry + 4
+	movl	%cr4, %eax
+	movl	%eax, pvh_entry + 8
+	movl	$stack_end, %esp
+	pushfl
+	popl	pvh_entry + 12
+	movw	%cs, pvh_entry + 16
+	movw	%ds, pvh_entry + 18
+	movw	%es, pvh_entry + 20
+	strw	pvh_entry + 22
+	sgdtl	pvh_entry + 24
 	cld
 	movl	START_CMDLINE(%ebx), %eax
 	movl	%eax, pvh_params + PARAMS_CMDLINE
@@ -80,4 +94,7 @@ pvh_tables:
 	.skip	6 * 4096
 pvh_params:
 	.skip	PARAMS_SIZE
+	.globl	pvh_entry			/* struct pvh_entry of guest.h */
+pvh_entry:
+	.skip	32
 	.section .note.GNU-stack, "", @progbits

@@ -4,7 +4,7 @@
  * boot parameters' address in rsi; the ELF file's entry says where.
  */
 	.text
-	.globl	_start
+	.globl	_start, stack_end
 _start:
 	cld
 	leaq	stack_end(%rip), %rsp

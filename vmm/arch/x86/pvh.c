@@ -93,7 +93,6 @@ void pvh_write_start_info(const struct memory *memory, const struct boot_params 
 {
 	struct start *start = mem_ptr(memory, X86_PVH_START_INFO, sizeof(*start));
 
-	memset(start, 0, sizeof(*start));
 	start->info = (struct pvh_start_info){
 		.magic = PVH_START_MAGIC,
 		.version = PVH_START_VERSION,
@@ -106,8 +105,8 @@ void pvh_write_start_info(const struct memory *memory, const struct boot_params 
 						     .size = params->e820_table[i].size,
 						     .type = params->e820_table[i].type };
 	if (params->hdr.ramdisk_size) {
-		start->initrd.paddr = params->hdr.ramdisk_image;
-		start->initrd.size = params->hdr.ramdisk_size;
+		start->initrd = (struct pvh_module){ .paddr = params->hdr.ramdisk_image,
+						     .size = params->hdr.ramdisk_size };
 		start->info.nr_modules = 1;
 		start->info.modlist_paddr = X86_PVH_START_INFO + offsetof(struct start, initrd);
 	}
