@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "tests/fuzz/faults.h"
 #include "tests/fuzz/fuzz.h"
@@ -13,12 +14,16 @@
 #include "tests/unit/image.h"
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86/layout.h"
+#include "vmm/arch/x86/pvh.h"
 
 #define RAM        (32 * MIB)
 #define BODY_MAX   65536u
 #define SEGMENTS   4u
 #define ELF_HEADER 64u
 #define ELF_ENTRY  56u
+#define ELF_SIZE   4096u
+#define NOTES      1024u /* where an ELF file has them */
+#define PAYLOAD    0x300u
 
 static struct guest *guest;
 
@@ -86,7 +91,63 @@ static size_t make_elf(struct input *in, uint8_t *file)
 	}
 	for (n = input_u8(in) % 4; n; n--)
 		file[input_u8(in) % (ELF_HEADER + SEGMENTS * ELF_ENTRY)] = input_u8(in);
-	return 4096;
+	return ELF_SIZE;
+}
+
+/* The last segment becomes one of notes: two of another's, then PVH's. */
+static void add_notes(struct input *in, uint8_t *file)
+{
+	uint8_t code = input_u8(in), *notes = file + NOTES;
+	uint8_t *segment = file + ELF_HEADER + (file[56] ? file[56] - 1 : 0) * ELF_ENTRY;
+
+	for (unsigned i = 0; i < 3; i++, notes += 24) {
+		put(notes, 4, 4);
+		put(notes + 4, 8, 4);
+		put(notes + 8, i < 2 ? input_u8(in) : 18, 4);
+		memcpy(notes + 12, "Xen", 4);
+		put(notes + 16, code & 0x80 ? tempting(in) : 16 * MIB + 8, 8);
+	}
+	put(segment, 4, 4); /* PT_NOTE */
+	put(segment + 8, code & 0x40 ? tempting(in) : NOTES, 8);
+	put(segment + 32, code & 0x20 ? tempting(in) : 3 * 24, 8);
+	put(segment + 48, code & 0x10 ? 8 : 4, 8);
+	for (unsigned n = code % 4; n; n--)
+		file[NOTES + input_u8(in) % 72] = input_u8(in);
+}
+
+/* gzip's, with some bytes changed. */
+static size_t pack(struct input *in, uint8_t *file, size_t len)
+{
+	static uint8_t packed[BODY_MAX];
+	z_stream z = { .next_in = file, .avail_in = (uInt)len, .next_out = packed, .avail_out = sizeof(packed) };
+
+	fuzz_check(deflateInit2(&z, 1, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK &&
+			   deflate(&z, Z_FINISH) == Z_STREAM_END,
+		   "deflate");
+	deflateEnd(&z);
+	len = sizeof(packed) - z.avail_out;
+	for (unsigned n = input_u8(in) % 4; n; n--)
+		packed[input_u16(in) % len] = input_u8(in);
+	memcpy(file, packed, len);
+	return len;
+}
+
+/* A bzImage with the file as its payload. */
+static size_t wrap(struct input *in, uint8_t *file, size_t len)
+{
+	static uint8_t payload[BODY_MAX];
+	struct bz bz = bz_plain();
+	uint8_t code = input_u8(in);
+
+	memcpy(payload, file, len);
+	bz.header.payload_offset = code & 0x80 ? (uint32_t)tempting(in) : PAYLOAD;
+	bz.header.payload_length = code & 0x40 ? (uint32_t)tempting(in) : (uint32_t)len;
+	memset(file, 0, bz.size);
+	memcpy(file + 0x1f1, &bz.header, sizeof(bz.header));
+	if (len > bz.size - bz_setup(&bz) - PAYLOAD)
+		len = bz.size - bz_setup(&bz) - PAYLOAD;
+	memcpy(file + bz_setup(&bz) + PAYLOAD, payload, len);
+	return bz.size;
 }
 
 /* --- the input ---------------------------------------------------------------------------------------------------- */
@@ -99,8 +160,24 @@ static size_t make_kernel(struct input *in, uint8_t *file)
 
 	if (!len) /* as it is */
 		return input_bytes(in, file, in->left < BODY_MAX ? in->left : BODY_MAX);
+	if (code % 4 == 1 && code & 0x10)
+		add_notes(in, file);
+	if (code & 0x04)
+		len = pack(in, file, len);
+	if (code & 0x08)
+		len = wrap(in, file, len);
 	cut = code & 0x80 ? input_u16(in) : code & 0x40 ? (uint32_t)len - input_u8(in) % 32 : (uint32_t)len;
 	return cut < len ? cut : len;
+}
+
+static void check_start_info(void)
+{
+	const struct pvh_start_info *info = (const struct pvh_start_info *)(guest->ram + X86_PVH_START_INFO);
+
+	fuzz_check(info->magic == PVH_START_MAGIC && info->cmdline_paddr == X86_CMDLINE &&
+			   info->memmap_entries == guest_params(guest)->e820_entries &&
+			   info->nr_modules == (guest->config.initrd ? 1 : 0),
+		   "the start info is another");
 }
 
 static void check_loaded(const char *cmdline)
@@ -110,9 +187,13 @@ static void check_loaded(const char *cmdline)
 
 	fuzz_check(boot->entry >= X86_HIGH_RAM && boot->entry < RAM, "entry 0x%llx", (unsigned long long)boot->entry);
 	fuzz_check(strcmp((const char *)guest->ram + X86_CMDLINE, cmdline) == 0, "the command line is another");
+	fuzz_check(boot->path != BOOT_AUTO && (!guest->config.boot || boot->path == guest->config.boot),
+		   "it is entered by path %u", boot->path);
 	fuzz_check(params->hdr.cmd_line_ptr == X86_CMDLINE, "the command line is not found");
 	fuzz_check(params->e820_entries >= 3 && params->e820_entries <= E820_MAX_ENTRIES_ZEROPAGE, "%u entries",
 		   params->e820_entries);
+	if (boot->path == BOOT_PVH)
+		check_start_info();
 	if (!guest->config.initrd)
 		fuzz_check(!boot->initrd_size && !params->hdr.ramdisk_size, "an initrd from nowhere");
 	else
@@ -137,6 +218,7 @@ void fuzz_one(const uint8_t *data, size_t size)
 	memset(cmdline, 'x', cmdline_len);
 	cmdline[cmdline_len] = '\0';
 	guest->config.cmdline = cmdline;
+	guest->config.boot = (enum boot_path)(code >> 5 & 3);
 	guest->config.initrd = NULL;
 	if (code & 2) {
 		file_make(&initrd, "initrd", 6);
