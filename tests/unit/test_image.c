@@ -197,8 +197,7 @@ static void test_payload_place(void **state)
 	load(file, len, BOOT_ELF);
 	for (unsigned i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
 		header = bz.header;
-		if (__builtin_add_overflow(beyond[i], rest, &header.payload_length))
-			header.payload_length = beyond[i];
+		header.payload_length = beyond[i] > UINT32_MAX - rest ? beyond[i] : rest + beyond[i];
 		memcpy(file + 0x1f1, &header, sizeof(header));
 		refuse(file, len, "its payload lies beyond");
 		header = bz.header;
