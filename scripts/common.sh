@@ -8,10 +8,14 @@
 #   step TEXT LOG CMD...     run CMD with its output in LOG, one progress line
 #   usage FILE               print FILE's leading comment block as help text
 #   kmake ARG...             make in the guest kernel's build directory
+#   is_newer FILE SOURCE...  whether FILE is there, and no SOURCE is newer
+#   DRIVER_SOURCES           what the guest's driver is built of
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck disable=SC2034 # used by the scripts that source this file
 BUILD=$ROOT/build
+# shellcheck disable=SC2034
+DRIVER_SOURCES=("$ROOT"/guest/driver/{Kbuild,virtio_test.c} "$ROOT/devices/virtio/ids.h")
 
 die() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -76,4 +80,13 @@ kmake() {
 	make -C "$BUILD/kernel/src" O="$BUILD/kernel/obj" -j"$(nproc)" KBUILD_BUILD_USER=minivmm \
 		KBUILD_BUILD_HOST=minivmm KBUILD_BUILD_TIMESTAMP=@0 \
 		KBUILD_BUILD_VERSION=1 "$@"
+}
+
+is_newer() {
+	local file=$1 source
+	shift
+	[ -e "$file" ] || return 1
+	for source; do
+		[ ! "$source" -nt "$file" ] || return 1
+	done
 }
