@@ -4,8 +4,9 @@
 # lib.sh - what the tests of whole Linux guests share. They source it, describe their boots in a function, run that
 # where guests run, and then look at what the boots left in $DIR.
 #
-#   initramfs CASE FILE:/PATH... PROGRAM...
-#                                  builds $DIR/CASE.cpio; with FILE:/test.sh the guest runs FILE and powers off
+#   initramfs CASE [--OPTION VALUE]... FILE:/PATH... PROGRAM...
+#                                  builds $DIR/CASE.cpio, with these options of scripts/build-initramfs; with
+#                                  FILE:/test.sh the guest runs FILE and powers off
 #   boot CASE SECONDS ARG...       boots minivmm with ARG..., which leaves CASE.out, CASE.err and CASE.status
 #   in_kvm SECONDS FUNCTION [VARIABLE]...
 #                                  calls FUNCTION there (scripts/with-kvm), where it knows all functions and these
@@ -36,12 +37,12 @@ mkdir -p "$DIR"
 [ -e "$KERNEL" ] || skip_all "$KERNEL is not built: run scripts/build-kernel"
 
 initramfs() {
-	local out=$DIR/$1.cpio pair args=()
-	shift
-	for pair; do
-		case $pair in
-		*:*) args+=(--add "$pair") ;;
-		*) args+=(--program "$pair") ;;
+	local out=$DIR/$1.cpio args=()
+	while shift && [ $# -gt 0 ]; do
+		case $1 in
+		--*) args+=("$1" "$2"); shift ;;
+		*:*) args+=(--add "$1") ;;
+		*) args+=(--program "$1") ;;
 		esac
 	done
 	scripts/build-initramfs "${args[@]}" -o "$out" >"$DIR/initramfs.log" 2>&1 || {
