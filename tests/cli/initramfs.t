@@ -1,17 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What scripts/build-initramfs --kernel-package is asked for: one line where it is wrong, and no file; and what is in it.
+# What scripts/build-initramfs --kernel-package, scripts/fetch-kernels and scripts/run-distro are asked for: one line where
+# it is wrong, and no file; and what is in the initramfs.
 . "$(dirname "$0")/../tap.sh"
 cd "$ROOT" || exit 1
 
 OURS=build/guest/virtio_test.ko
 
-# wrong NAME REGEX ARGUMENTS...: one line on standard error that begins with the script's name, status 1
+# wrong NAME REGEX ARGUMENTS...: one line on standard error that begins with the name of $script, status 1
+script=build-initramfs
 wrong() {
 	local name=$1 regex=$2 rc=0
 	shift 2
-	run scripts/build-initramfs "$@"
-	[ "$STATUS" -eq 1 ] && [ -z "$OUT" ] && [[ $ERR == 'build-initramfs: '* && $ERR != *$'\n'* ]] && [[ $ERR =~ $regex ]] || rc=1
+	run scripts/$script "$@"
+	[ "$STATUS" -eq 1 ] && [ -z "$OUT" ] && [[ $ERR == "$script: "* && $ERR != *$'\n'* ]] && [[ $ERR =~ $regex ]] || rc=1
 	ok $rc "$name" || diag "status $STATUS: '$OUT$ERR'"
 }
 
@@ -63,6 +65,18 @@ else
 	skip 'a kernel without the modules' 'the same'
 fi
 is "$(find "$TMP" -name 'x.cpio*')" '' 'nothing was written, and nothing is left'
+
+script=fetch-kernels
+wrong 'fetch-kernels: a kernel that it does not know' 'cloud-5.10: unknown' cloud-5.10
+script=run-distro
+wrong 'run-distro: --kernel without a value' '--kernel: .*missing' --kernel
+for kernel in '' host headers-6.1 cloud-5.10 build/debian/cloud-6.1; do
+	wrong "run-distro: --kernel '$kernel'" "--kernel: $kernel: unknown" --kernel "$kernel"
+done
+wrong 'run-distro: an option of minivmm without --' '--cpus: unknown: .*behind --' --cpus 2
+run scripts/run-distro --help
+is "$STATUS" 0 'run-distro: --help'
+like "$OUT" '--kernel NAME' '... names the options'
 
 # modules: what of /modules and which driver is in the archive
 modules() {
