@@ -59,6 +59,11 @@ static int build(struct vm *vm)
 		err = arch_load(vm);
 	if (err)
 		return err;
+	if (vm->boot.path == BOOT_PVH && vm->config->discovery == DISCOVERY_DT) {
+		log_error(
+			"--discovery dt: the PVH entry has no way to hand over a device tree; use --boot elf, or another --discovery");
+		return -EINVAL;
+	}
 	switch (vm->discovery) {
 	case DISCOVERY_ACPI: return build_acpi(vm);
 	case DISCOVERY_CMDLINE: arch_place_cpus(vm); return 0;

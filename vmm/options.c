@@ -187,8 +187,8 @@ static int parse_discovery(const char *text, enum discovery *discovery)
 					     [DISCOVERY_CMDLINE] = "cmdline" };
 
 	unsigned index = *discovery;
-	int err = parse_word("--discovery", text, words, sizeof(words) / sizeof(words[0]),
-			     "dt, acpi, cmdline or auto", &index);
+	int err = parse_word("--discovery", text, words, sizeof(words) / sizeof(words[0]), "dt, acpi, cmdline or auto",
+			     &index);
 
 	*discovery = (enum discovery)index;
 	return err;

@@ -60,8 +60,8 @@ static bool is_instruction(int signo)
 }
 
 /*
- * SA_RESETHAND: the next one kills, with its usual core and status. What an instruction caused comes again by itself; what
- * somebody sent does not, but a thread that is confined may not send either.
+ * SA_RESETHAND: the next one kills, with its usual core and status. What an instruction caused comes again by itself;
+ * what somebody sent does not, but a thread that is confined may not send either.
  */
 static void on_fatal_signal(int signo, siginfo_t *info, void *context)
 {

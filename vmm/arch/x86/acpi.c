@@ -9,6 +9,7 @@
 #include "vmm/acpi/tables.h"
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86/layout.h"
+#include "vmm/arch/x86/pvh.h"
 #include "vmm/log.h"
 #include "vmm/vm.h"
 
@@ -205,9 +206,15 @@ int arch_place_acpi(struct vm *vm, struct acpi_area *area)
 		add_madt(area, vm);
 		err = acpi_root(area, listed, sizeof(listed) / sizeof(listed[0]));
 	}
-	if (err)
+	if (err) {
 		log_error("the ACPI tables: %s; use fewer devices", strerror(-err));
-	else
-		params->acpi_rsdp_addr = acpi_gpa(area, "rsdp");
-	return err;
+		return err;
+	}
+	params->acpi_rsdp_addr = acpi_gpa(area, "rsdp");
+	if (vm->boot.path == BOOT_PVH) {
+		struct pvh_start_info *info = mem_ptr(&vm->memory, X86_PVH_START_INFO, sizeof(*info));
+
+		info->rsdp_paddr = params->acpi_rsdp_addr;
+	}
+	return 0;
 }
