@@ -173,6 +173,21 @@ static void h20_blk(void)
 
 /* --- net ---------------------------------------------------------------------------------------------------------- */
 
+/* A command with a number for its data, on the last queue; true where it is used. */
+static bool control(uint8_t class, uint8_t command, uint32_t value, uint32_t len)
+{
+	unsigned q = any.n_queues - 1;
+
+	memset(bytes, 0, 16);
+	bytes[0] = class;
+	bytes[1] = command;
+	put(2, 4, value);
+	any_desc(&any, q, 0, (uintptr_t)bytes, 2 + len, VRING_DESC_F_NEXT, 1);
+	any_desc(&any, q, 1, (uintptr_t)bytes + 4096, 1, VRING_DESC_F_WRITE, 0);
+	any_add(&any, q, 0);
+	return any_answer(&any, q) == ANSWER_USED;
+}
+
 static void h21_net(void)
 {
 	static const uint16_t offsets[] = { 0, 1, 14, 0x7fff, 0xfffe, 0xffff };
@@ -213,6 +228,11 @@ static void h21_net(void)
 		used = any_answer(&any, 2) == ANSWER_USED && used;
 	}
 	oracle_and(used, "h53: control commands of every class, cut short");
+	any_up(&any);
+	used = true;
+	for (unsigned i = 0; i < 8; i++) /* which pairs there are, and what may be left to the driver: of a tap, the host's */
+		used = control(4, 0, i % 3, 2) && control(5, 0, i & 1 ? UINT32_MAX : 0, 8) && used;
+	oracle_and(used, "h53: pairs of queues and offloads that come and go");
 }
 
 /* --- console and vsock -------------------------------------------------------------------------------------------- */

@@ -24,7 +24,7 @@ const struct call_rule sandbox_base[] = {
 	/* events: interrupts and wake-ups are writes to eventfds */
 	ALLOW(epoll_wait, BY_MAIN | BY_LOOP),
 	ALLOW(epoll_ctl, BY_MAIN | BY_LOOP | BY_VCPU),
-	ALLOW(timerfd_settime, BY_MAIN | BY_LOOP | BY_VCPU),
+	ALLOW(timerfd_settime, BY_LOOP | BY_VCPU),
 	ALLOW(read, BY_MAIN | BY_LOOP),
 	ALLOW(write, BY_ALL),
 
@@ -33,7 +33,7 @@ const struct call_rule sandbox_base[] = {
 	ALLOW(writev, BY_MAIN),
 
 	/* the terminal: its size, its mode while the job is in the foreground, and after a crash */
-	ALLOW_IOCTL(TIOCGWINSZ, BY_LOOP | BY_VCPU),
+	ALLOW_IOCTL(TIOCGWINSZ, BY_LOOP),
 	ALLOW_IOCTL(TCGETS, BY_ALL),
 	ALLOW_IOCTL(TIOCGPGRP, BY_LOOP),
 	ALLOW_IOCTL(TCSETS, BY_ALL),
@@ -61,8 +61,7 @@ const struct call_rule sandbox_base[] = {
 	/* memory that is not for programs */
 	ALLOW(brk, BY_HEAP),
 	ALLOW_IF(mmap, BY_HEAP, 2, PROT_EXEC, 0),
-	ALLOW_IF(mprotect, BY_HEAP, 2, PROT_EXEC, 0),
-	ALLOW(mremap, BY_HEAP),
+	ALLOW_IF(mprotect, BY_WRITER, 2, PROT_EXEC, 0), /* its heap is not the first one, which brk() makes larger */
 	ALLOW(munmap, BY_HEAP),
 	ALLOW(sysinfo, BY_MAIN), /* qsort() asks how much memory there is */
 

@@ -28,12 +28,15 @@ static char *room(struct text *text, size_t len)
 
 		while (size - text->len < len)
 			size *= 2;
-		char *bytes = realloc(text->bytes, size);
+		char *bytes = malloc(size); /* realloc() of much would take another system call */
 
 		if (!bytes) {
 			text->failed = true;
 			return NULL;
 		}
+		if (text->len)
+			memcpy(bytes, text->bytes, text->len);
+		free(text->bytes);
 		text->bytes = bytes;
 		text->size = size;
 	}
