@@ -67,17 +67,25 @@ static void put_byte(struct aml *aml, uint8_t byte)
 	put(aml, &byte, 1);
 }
 
+/* ACPI 6.4, 20.2.2: digits are not for the first character. */
+static bool is_name(const char *name)
+{
+	static const char characters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+	size_t len = strlen(name);
+
+	return len <= NAME_LEN && strspn(name, characters) == len && strspn(name, characters + 10) > 0;
+}
+
 static void put_name(struct aml *aml, const char *name)
 {
 	char padded[NAME_LEN];
-	size_t len = strlen(name);
 
-	if (len == 0 || len > NAME_LEN)
+	if (!is_name(name))
 		fail(aml, -EINVAL);
 	if (aml->err)
 		return;
 	memset(padded, '_', sizeof(padded));
-	memcpy(padded, name, len);
+	memcpy(padded, name, strlen(name));
 	put(aml, padded, sizeof(padded));
 }
 
@@ -92,6 +100,13 @@ static void put_integer(struct aml *aml, uint64_t value)
 
 	put_byte(aml, prefixes[log]);
 	put_number(aml, value, (size_t)1 << log);
+}
+
+/* Descriptors are for resource templates, and nothing else is in them. */
+static void expect_resources(struct aml *aml, bool inside)
+{
+	if (aml->in_resources != inside)
+		fail(aml, -EINVAL);
 }
 
 /* --- objects with a length before their content ------------------------------------------------------------------- */
@@ -154,6 +169,7 @@ int aml_finish(struct aml *aml)
 
 void aml_scope(struct aml *aml, const char *name)
 {
+	expect_resources(aml, false);
 	put_byte(aml, SCOPE_OP);
 	open_object(aml);
 	put_byte(aml, ROOT_CHAR);
@@ -162,6 +178,7 @@ void aml_scope(struct aml *aml, const char *name)
 
 void aml_device(struct aml *aml, const char *name)
 {
+	expect_resources(aml, false);
 	put_byte(aml, EXT_OP_PREFIX);
 	put_byte(aml, DEVICE_OP);
 	open_object(aml);
@@ -170,6 +187,7 @@ void aml_device(struct aml *aml, const char *name)
 
 void aml_end(struct aml *aml)
 {
+	expect_resources(aml, false);
 	close_object(aml);
 }
 
@@ -177,6 +195,7 @@ void aml_end(struct aml *aml)
 
 static void begin_name(struct aml *aml, const char *name)
 {
+	expect_resources(aml, false);
 	put_byte(aml, NAME_OP);
 	put_name(aml, name);
 }
@@ -245,26 +264,30 @@ void aml_resources(struct aml *aml)
 	open_object(aml);
 	put_byte(aml, WORD_PREFIX);
 	put_number(aml, 0, BUFFER_SIZE_LEN - 1);
+	aml->in_resources = true;
 }
 
 void aml_end_resources(struct aml *aml)
 {
+	expect_resources(aml, true);
 	put_byte(aml, END_TAG);
 	put_byte(aml, 0); /* a checksum that is taken to be right */
-	if (aml->depth == 0)
-		fail(aml, -EINVAL);
 	if (!aml->err) {
 		size_t start = aml->open[aml->depth - 1], len = aml->len - start - BUFFER_SIZE_LEN;
 
+		if (len > UINT16_MAX)
+			fail(aml, -EINVAL);
 		aml->bytes[start + 1] = (uint8_t)len;
 		aml->bytes[start + 2] = (uint8_t)(len >> 8);
 	}
+	aml->in_resources = false;
 	close_object(aml);
 }
 
 /* A large descriptor's first bytes: its kind and the length of the rest. */
 static void begin_large(struct aml *aml, uint8_t kind, uint16_t len)
 {
+	expect_resources(aml, true);
 	put_byte(aml, kind);
 	put_number(aml, len, 2);
 }
@@ -279,6 +302,7 @@ void aml_memory(struct aml *aml, uint32_t base, uint32_t len)
 
 void aml_ports(struct aml *aml, uint16_t port, uint8_t len)
 {
+	expect_resources(aml, true);
 	put_byte(aml, IO_PORT);
 	put_byte(aml, IO_DECODE16);
 	put_number(aml, port, 2); /* the lowest and the highest base that can be chosen: there is no choice */

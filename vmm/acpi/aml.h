@@ -8,6 +8,7 @@
 #ifndef MINIVMM_ACPI_AML_H
 #define MINIVMM_ACPI_AML_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,8 +17,9 @@
 struct aml {
 	uint8_t *bytes; /* borrowed */
 	size_t len, size;
-	int err; /* -ENOSPC once the bytes do not suffice, or -EINVAL for a name or a nesting that cannot be */
+	int err; /* -ENOSPC once the bytes do not suffice, or -EINVAL for a name, a size or a nesting that cannot be */
 	unsigned depth;
+	bool in_resources;      /* what was opened last is a resource template */
 	size_t open[AML_DEPTH]; /* where the content of each open object begins */
 };
 
