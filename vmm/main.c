@@ -176,6 +176,12 @@ int main(int argc, char **argv)
 			"no kernel: name one with --kernel FILE; \"make run\" builds and boots one, --help lists the options");
 		goto out;
 	}
+	if (options.config.dump_dtb && options.config.dump_acpi) {
+		log_error(
+			"--dump-dtb %s: not with --dump-acpi, since a guest is shown one of them; run minivmm for each",
+			options.config.dump_dtb);
+		goto out;
+	}
 	if (!is_shown("--dump-dtb", options.config.dump_dtb, &options.config, DISCOVERY_DT) ||
 	    !is_shown("--dump-acpi", options.config.dump_acpi, &options.config, DISCOVERY_ACPI))
 		goto out;

@@ -28,7 +28,7 @@ for option in --help -\? --usage --version -V; do
 	ok $? "$option: says something"
 done
 run "$MINIVMM" --help
-for word in --kernel --initrd --append --mem --cpus --device --dump-dtb --stats; do
+for word in --kernel --initrd --append --mem --cpus --device --discovery --dump-dtb --dump-acpi --stats; do
 	like "$OUT" "$word" "--help lists $word"
 done
 run "$MINIVMM" --version
@@ -71,6 +71,23 @@ done
 for cpus in 1 2 16 08; do
 	accepted "--cpus $cpus" --cpus "$cpus"
 done
+
+for way in '' acp acpi,dt ACPI ' acpi' mptable 1; do
+	refused 2 --discovery "--discovery '$way'" --discovery "$way" --kernel /none
+done
+for way in dt auto; do
+	accepted "--discovery $way" --discovery "$way"
+done
+# Each would show the guest something: never two of them, and what is not shown is not written.
+refused 2 '--dump-dtb' 'two ways at once' --dump-dtb "$TMP/never" --dump-acpi "$TMP/never"
+for way in acpi cmdline; do
+	refused 2 '--dump-dtb' "no device tree with --discovery $way" --dump-dtb "$TMP/never" --discovery $way
+done
+for way in dt cmdline; do
+	refused 2 '--dump-acpi' "no ACPI tables with --discovery $way" --discovery $way --dump-acpi "$TMP/never"
+done
+[ ! -e "$TMP/never" ]
+ok $? 'nothing was written'
 
 for spec in '' ',' bogus bogus,help bogus,id=1 tes testing 'test,' none,x Test; do
 	run "$MINIVMM" --dump-dtb "$TMP/dtb" --device "$spec"
