@@ -51,6 +51,8 @@ int acpi_dump(const struct acpi_area *area, const char *directory)
 		const struct acpi_placed *table = &area->tables[i];
 		char *path;
 
+		if (strcmp(table->name, ACPI_RSDP) == 0)
+			continue; /* no table but the way to them: iasl reads none */
 		if (asprintf(&path, "%s/%s.dat", directory, table->name) < 0) {
 			log_error("--dump-acpi %s: %s", directory, strerror(ENOMEM));
 			return -ENOMEM;

@@ -76,7 +76,7 @@ int acpi_root(struct acpi_area *area, const char *const *names, size_t n)
 {
 	size_t len = sizeof(struct acpi_header) + n * sizeof(uint64_t);
 	uint8_t *xsdt = acpi_reserve(area, "xsdt", len, ACPI_TABLE_ALIGN);
-	struct acpi_rsdp *rsdp = acpi_reserve(area, "rsdp", sizeof(*rsdp), RSDP_ALIGN);
+	struct acpi_rsdp *rsdp = acpi_reserve(area, ACPI_RSDP, sizeof(*rsdp), RSDP_ALIGN);
 
 	if (!xsdt || !rsdp)
 		return area->err;

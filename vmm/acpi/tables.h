@@ -60,6 +60,8 @@ uint64_t acpi_gpa(const struct acpi_area *area, const char *name);
 /* Fills the header of a table of `len` bytes that lies finished in the area, its checksum last. */
 void acpi_seal(struct acpi_header *table, const char signature[4], uint8_t revision, size_t len);
 
+#define ACPI_RSDP "rsdp" /* its name in the area */
+
 /* XSDT and RSDP (5.2.8, 5.2.5) for the tables of these names: the end of it. 0, or the area's error. */
 int acpi_root(struct acpi_area *area, const char *const *names, size_t n);
 
@@ -70,7 +72,7 @@ int acpi_root(struct acpi_area *area, const char *const *names, size_t n);
 struct vm;
 int acpi_describe(struct acpi_area *area, const struct vm *vm);
 
-/* Writes each table to a file DIRECTORY/NAME.dat, as iasl reads them. 0 or -errno, with a message. */
+/* Writes each table but the RSDP to a file DIRECTORY/NAME.dat, as iasl reads them. 0 or -errno, with a message. */
 int acpi_dump(const struct acpi_area *area, const char *directory);
 
 #endif

@@ -210,7 +210,7 @@ int arch_place_acpi(struct vm *vm, struct acpi_area *area)
 		log_error("the ACPI tables: %s; use fewer devices", strerror(-err));
 		return err;
 	}
-	params->acpi_rsdp_addr = acpi_gpa(area, "rsdp");
+	params->acpi_rsdp_addr = acpi_gpa(area, ACPI_RSDP);
 	if (vm->boot.path == BOOT_PVH) {
 		struct pvh_start_info *info = mem_ptr(&vm->memory, X86_PVH_START_INFO, sizeof(*info));
 
