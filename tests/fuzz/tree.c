@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Machines as an input says, and the device trees that describe them: well-formed, and where the guest looks for it. */
+/* Machines as an input says, and what tells a guest of them: well-formed, whole, and where the guest looks for it. */
 #include <libfdt.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,10 @@
 #include "tests/fuzz/faults.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/input.h"
+#include "tests/unit/dsdt.h"
+#include "tests/unit/firmware.h"
 #include "tests/unit/image.h"
+#include "vmm/acpi/tables.h"
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86/layout.h"
 
@@ -86,8 +89,19 @@ static void take_plan(struct plan *plan, struct input *in)
 	plan->config.initrd = code & 2 ? initrd.path : NULL;
 	plan->config.no_recorder = code & 4;
 	plan->dump = code & 8;
+	plan->config.discovery = (enum discovery)(code >> 4 & 3);
 	take_devices(plan, in);
 	take_cmdline(plan, in);
+}
+
+/* How many virtio devices there are, by their windows; the power controller has one too. */
+static unsigned count_virtio(const struct vm *vm)
+{
+	unsigned windows = 0;
+
+	for (unsigned i = 0; i < vm->mmio.n_ranges; i++)
+		windows += vm->mmio.ranges[i].base >= X86_MMIO_START && vm->mmio.ranges[i].base < X86_MMIO_END;
+	return windows - 1;
 }
 
 /* What the tree says in the places that a guest's kernel reads first. */
@@ -109,11 +123,7 @@ static void check_tree(const struct vm *vm, const struct dtb *tree)
 	for (node = fdt_node_offset_by_compatible(fdt, -1, "virtio,mmio"); node >= 0;
 	     node = fdt_node_offset_by_compatible(fdt, node, "virtio,mmio"))
 		n++;
-	unsigned windows = 0; /* the power controller has one too */
-
-	for (unsigned i = 0; i < vm->mmio.n_ranges; i++)
-		windows += vm->mmio.ranges[i].base >= X86_MMIO_START && vm->mmio.ranges[i].base < X86_MMIO_END;
-	fuzz_check(n + 1 == (int)windows, "%d devices in the tree, %u on the bus", n, windows);
+	fuzz_check(n == (int)count_virtio(vm), "%d devices in the tree, %u on the bus", n, count_virtio(vm));
 }
 
 /* As --dump-dtb does; a file of the same bytes. */
@@ -139,10 +149,96 @@ static void place(struct vm *vm, const struct dtb *tree)
 		   "the tree is too long");
 }
 
+static void try_dt(struct vm *vm, bool dumped)
+{
+	struct dtb tree;
+	int err = machine_describe(vm, &tree);
+
+	fuzz_check(!err || faults_struck(), "no tree: %d", err);
+	if (!err) {
+		check_tree(vm, &tree);
+		place(vm, &tree);
+		if (dumped)
+			dump(&tree);
+	}
+	dtb_free(&tree);
+}
+
+/* As --dump-acpi does; files of the same bytes. */
+static void dump_acpi(const struct acpi_area *area)
+{
+	char directory[sizeof(fuzz_dir) + 8], path[sizeof(directory) + 16];
+	struct stat st;
+
+	snprintf(directory, sizeof(directory), "%s/acpi", fuzz_dir);
+	int err = acpi_dump(area, directory);
+
+	for (unsigned i = 0; i < area->n_tables; i++) {
+		const struct acpi_placed *table = &area->tables[i];
+
+		snprintf(path, sizeof(path), "%s/%s.dat", directory, table->name);
+		fuzz_check(err || strcmp(table->name, ACPI_RSDP) == 0 ||
+				   (stat(path, &st) == 0 && st.st_size == (off_t)table->len),
+			   "the dumped %s has another length", table->name);
+		unlink(path);
+	}
+	rmdir(directory);
+}
+
+static void try_acpi(struct vm *vm, bool dumped)
+{
+	struct acpi_area area;
+	struct found_acpi found;
+	struct dsdt dsdt;
+	int err = arch_place_acpi(vm, &area);
+
+	fuzz_check(!err, "no ACPI tables: %d", err);
+	const char *wrong = firmware_read_acpi(&vm->memory, &found);
+
+	fuzz_check(!wrong, "%s", wrong);
+	wrong = dsdt_read(found.dsdt.bytes + sizeof(struct acpi_header), found.dsdt.len - sizeof(struct acpi_header),
+			  &dsdt);
+	fuzz_check(!wrong, "DSDT: %s", wrong);
+	fuzz_check(dsdt_count(&dsdt, "LNRO0005") == count_virtio(vm), "%u devices in the DSDT, %u on the bus",
+		   dsdt_count(&dsdt, "LNRO0005"), count_virtio(vm));
+	fuzz_check(dsdt_count(&dsdt, "ACPI0007") == vm->config->cpus, "CPUs in the DSDT");
+	fuzz_check(found.madt.len == 44 + 12 + 10 + 6 + 8 * vm->config->cpus, "CPUs in the MADT");
+	if (dumped)
+		dump_acpi(&area);
+}
+
+/* What the user wrote, then a parameter for each device; and the processors in an MP table. */
+static void try_cmdline(struct vm *vm)
+{
+	const char *own = vm->config->cmdline, *word = vm->cmdline + strlen(own);
+	struct found_mp mp;
+	unsigned n = 0;
+
+	arch_place_cpus(vm);
+	const char *wrong = firmware_read_mp(&vm->memory, &mp);
+
+	fuzz_check(!wrong, "%s", wrong);
+	fuzz_check(mp.n_kind[MP_CPU] == vm->config->cpus, "%u CPUs in the MP table", mp.n_kind[MP_CPU]);
+	fuzz_check(strncmp(vm->cmdline, own, strlen(own)) == 0, "the user's command line is another");
+	for (; *word; n++) {
+		fuzz_check(strncmp(word, " virtio_mmio.device=", 20) == 0, "no parameter: '%s'", word);
+		word += 20 + strcspn(word + 20, " ");
+	}
+	fuzz_check(n == count_virtio(vm), "%u parameters, %u devices on the bus", n, count_virtio(vm));
+}
+
+/* Once it is told of its devices: each other way shows nothing. */
+static void check_one_way(const struct vm *vm)
+{
+	fuzz_check(!firmware_find_rsdp(&vm->memory) == (vm->discovery != DISCOVERY_ACPI), "the RSDP");
+	fuzz_check(!firmware_find_mp(&vm->memory) == (vm->discovery != DISCOVERY_CMDLINE), "the MP table");
+	fuzz_check(vm->discovery == DISCOVERY_CMDLINE || strcmp(vm->cmdline, vm->config->cmdline) == 0,
+		   "the command line");
+}
+
 void fuzz_one(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
-	struct dtb tree;
 	struct plan plan;
 	struct vm *vm;
 
@@ -153,16 +249,13 @@ void fuzz_one(const uint8_t *data, size_t size)
 		return;
 	}
 	if (devices_create(vm) == 0 && vm_describe_cmdline(vm) == 0 && (!plan.config.kernel || arch_load(vm) == 0)) {
-		int err = machine_describe(vm, &tree);
-
-		fuzz_check(!err || faults_struck(), "no tree: %d", err);
-		if (!err) {
-			check_tree(vm, &tree);
-			place(vm, &tree);
-			if (plan.dump)
-				dump(&tree);
-		}
-		dtb_free(&tree);
+		if (vm->discovery == DISCOVERY_ACPI)
+			try_acpi(vm, plan.dump);
+		else if (vm->discovery == DISCOVERY_CMDLINE)
+			try_cmdline(vm);
+		else
+			try_dt(vm, plan.dump);
+		check_one_way(vm);
 	}
 	vm_destroy(vm);
 }
