@@ -28,6 +28,13 @@ done
 
 payload smp --cpus 2
 
+# One way to find the devices, the one that was asked for; and each has a way to the end.
+for way in dt acpi cmdline; do
+	payload shown --discovery $way --append shown=$way
+done
+payload shown --discovery acpi --append 'shown=acpi end=reset'
+payload shown --append shown=dt
+
 # The whole machine above 4 GiB, and with every processor.
 payload exits --mem 6G --cpus 16 --device none
 

@@ -87,6 +87,8 @@ static void test_enable(void **state)
 	put(ENABLE, 2, 0x0520);
 	assert_int_equal(get(CONTROL), SCI_EN);
 	assert_int_equal(get(ENABLE), 0x0520);
+	put(ENABLE, 1, 0x01); /* whatever becomes of it, the other byte is another's */
+	assert_int_equal(get(ENABLE) & 0xff00, 0x0500);
 }
 
 /* 4.8.3.2.1: SCI_EN is set whatever is written; SLP_TYP stays; SLP_EN is for writing only. */
