@@ -248,6 +248,7 @@ static const struct virtio_class balloon_class = {
 	.options = balloon_options,
 	.counters = balloon_counters,
 	.state = balloon_state,
+	.linux_option = "CONFIG_VIRTIO_BALLOON",
 	.keys = "+-f the balloon: more, less, ask for hints",
 	.create = balloon_create,
 	.kick = balloon_kick,

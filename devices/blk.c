@@ -246,6 +246,7 @@ static const struct virtio_class blk_class = {
 	.chain_size = sizeof(struct blk_request),
 	.options = blk_options,
 	.counters = blk_counters,
+	.linux_option = "CONFIG_VIRTIO_BLK",
 	.create = blk_create,
 	.kick = blk_kick,
 	.reset = blk_reset,

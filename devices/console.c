@@ -107,6 +107,7 @@ static const struct virtio_class console_class = {
 	.options = console_options,
 	.counters = console_counters,
 	.state = console_state,
+	.linux_option = "CONFIG_VIRTIO_CONSOLE",
 	.create = console_create,
 	.kick = console_ports_kick,
 	.config_write = console_config_write,

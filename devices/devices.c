@@ -44,6 +44,16 @@ bool devices_help(const char *spec)
 	return true;
 }
 
+bool devices_driver(unsigned n, struct device_driver *driver)
+{
+	const struct virtio_class *class = virtio_class_at(n);
+
+	if (!class)
+		return false;
+	*driver = (struct device_driver){ class->name, class->linux_option, class->linux_module };
+	return true;
+}
+
 /* How many devices of its class come before number `at` on the command line. */
 static unsigned count_before(const struct vm_config *config, unsigned at)
 {

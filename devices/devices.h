@@ -16,6 +16,13 @@ int devices_create(struct vm *vm);
 /* Answers --device help and --device NAME,help on standard output. True where `spec` was such a question. */
 bool devices_help(const char *spec);
 
+/* A class of --device, and what a Linux guest needs for it: as in struct virtio_class. */
+struct device_driver {
+	const char *device, *option, *module;
+};
+/* That of class number n. False where there are not so many. */
+bool devices_driver(unsigned n, struct device_driver *driver);
+
 /* Each adds one device of the machine itself, as devices_create() does. 0 or -errno, with a message. */
 int pm_create(struct vm *vm); /* where the guest is shown ACPI */
 int power_create(struct vm *vm);

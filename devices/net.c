@@ -248,6 +248,7 @@ static const struct virtio_class net_class = {
 	.options = net_options,
 	.counters = net_counters,
 	.state = net_state,
+	.linux_option = "CONFIG_VIRTIO_NET",
 	.create = net_create,
 	.kick = net_kick,
 	.reset = net_reset,

@@ -154,6 +154,8 @@ static const struct virtio_class rng_class = {
 	.options = rng_options,
 	.counters = rng_counters,
 	.state = rng_state,
+	.linux_option = "CONFIG_HW_RANDOM_VIRTIO",
+	.linux_module = "virtio-rng",
 	.create = rng_create,
 	.kick = rng_kick,
 };

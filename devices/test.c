@@ -139,6 +139,7 @@ static const struct virtio_class test_class = {
 	.options = test_options,
 	.counters = test_counters,
 	.state = test_state,
+	.linux_module = "virtio_test",
 	.create = test_create,
 	.kick = test_kick,
 	.config_write = test_config_write,

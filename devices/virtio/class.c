@@ -46,6 +46,15 @@ const struct virtio_class *virtio_class_find(const char *name, size_t len)
 	return NULL;
 }
 
+const struct virtio_class *virtio_class_at(size_t n)
+{
+	/* cppcheck-suppress comparePointers */
+	for_each_class (entry)
+		if (n-- == 0)
+			return *entry;
+	return NULL;
+}
+
 void virtio_classes_list(FILE *out)
 {
 	/* cppcheck-suppress comparePointers */

@@ -74,6 +74,8 @@ struct virtio_dev {
 
 /* The class of that name, or NULL. */
 const struct virtio_class *virtio_class_find(const char *name, size_t len);
+/* Class number n, or NULL where there are not so many; their order tells nothing. */
+const struct virtio_class *virtio_class_at(size_t n);
 /* A line for each class. */
 void virtio_classes_list(FILE *out);
 /* The options of a class, the common ones first. */

@@ -123,6 +123,10 @@ struct virtio_class {
 	const struct option_desc *options; /* name NULL at the end; or NULL: as the two below */
 	const struct counter_desc *counters; /* in the device's struct */
 	const struct state_desc *state;
+	/* What a Linux guest's driver is built by, "CONFIG_VIRTIO_BLK"; NULL where Linux has none. And the driver's
+	 * module without its ".ko", unless that is the option's name in small letters; NULL where there is no driver at
+	 * all. */
+	const char *linux_option, *linux_module;
 	const char
 		*keys; /* of Ctrl-A and a key on the terminal: "+- more, less", the keys up to the space; with key() */
 
