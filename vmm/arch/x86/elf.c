@@ -44,7 +44,7 @@ static int load_segment(struct image *image, const Elf64_Phdr *segment)
 			  segment->p_filesz);
 }
 
-static bool is_loaded(const Elf64_Phdr *segments, unsigned n, uint64_t gpa)
+bool elf_is_loaded(const Elf64_Phdr *segments, unsigned n, uint64_t gpa)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (segments[i].p_type == PT_LOAD && gpa >= segments[i].p_paddr &&
@@ -56,7 +56,7 @@ static bool is_loaded(const Elf64_Phdr *segments, unsigned n, uint64_t gpa)
 /* A Linux that is entered by PVH alone has a virtual address for e_entry, as if it were anybody's executable. */
 static int find_entry(struct image *image, const Elf64_Ehdr *elf, const Elf64_Phdr *segments, enum boot_path wanted)
 {
-	bool is_native = is_loaded(segments, elf->e_phnum, elf->e_entry);
+	bool is_native = elf_is_loaded(segments, elf->e_phnum, elf->e_entry);
 	int err;
 
 	if (wanted == BOOT_ELF || (wanted == BOOT_AUTO && is_native)) {
@@ -71,7 +71,7 @@ static int find_entry(struct image *image, const Elf64_Ehdr *elf, const Elf64_Ph
 				    wanted == BOOT_PVH ?
 					    "has no PVH note (Linux: CONFIG_PVH); use --boot elf" :
 					    "its ELF entry point is in none of its segments, and it has no PVH note");
-	if (!err && !is_loaded(segments, elf->e_phnum, image->entry))
+	if (!err && !elf_is_loaded(segments, elf->e_phnum, image->entry))
 		return image_refuse(image, "its PVH entry point is in none of its segments");
 	return err;
 }

@@ -4,6 +4,7 @@
 #define MINIVMM_X86_IMAGE_H
 
 #include <asm/bootparam.h>
+#include <elf.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,6 +48,8 @@ int image_refuse(const struct image *image, const char *why);
 
 bool bzimage_is(const struct image *image);
 bool elf_is(const struct image *image);
+/* Whether something is loaded at a gpa. */
+bool elf_is_loaded(const Elf64_Phdr *segments, unsigned n, uint64_t gpa);
 
 /* Each checks the image, reads it into guest RAM and fills what is "set by the reader". 0 or -errno, with a message. */
 int bzimage_load(struct image *image);
