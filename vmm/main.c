@@ -13,6 +13,7 @@
 #include "vmm/acpi/tables.h"
 #include "vmm/arch/arch.h"
 #include "vmm/file.h"
+#include "vmm/kernel/preflight.h"
 #include "vmm/log.h"
 #include "vmm/options.h"
 #include "vmm/vm.h"
@@ -165,6 +166,8 @@ int main(int argc, char **argv)
 	int status = VM_END_USAGE;
 
 	open_standard_fds();
+	if (argc > 1 && strcmp(argv[1], "preflight") == 0)
+		return preflight_main(argc - 1, argv + 1);
 	if (options_read(&options, argc, argv) < 0)
 		goto out;
 	if (help(&options.config)) {

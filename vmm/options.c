@@ -38,6 +38,7 @@ static const char doc[] =
 	"Status: 0 the guest powered off or rebooted, or you quit; 1 minivmm, a file or the host failed; 2 wrong command "
 	"line; 3 the guest's kernel panicked; 4 a vCPU cannot go on (triple fault, emulation failure); 5 --timeout is over; "
 	"128+N signal N.\n\n"
+	"  ./minivmm preflight bzImage       what a kernel can use, and what it lacks; \"preflight --help\"\n"
 	"  ./minivmm --kernel bzImage\n"
 	"  ./minivmm --kernel bzImage --initrd initramfs.cpio --cpus 2 --device test,period=100ms,notify=ioeventfd\n"
 	"  ./minivmm --dump-dtb - | dtc -I dtb -O dts";
