@@ -59,7 +59,7 @@ check-sandbox: $(PROGRAMS) payloads $(INJECT)
 
 # --- fuzzing: docs/fuzzing.md ------------------------------------------------------------------------------------------
 
-FUZZ_TARGETS := device kernel tree options
+FUZZ_TARGETS := device kernel facts tree options
 FUZZ_SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/replay.c $(FUZZ_TARGETS:%=tests/fuzz/%.c),$(wildcard tests/fuzz/*.c)))
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
 # What runs the inputs: libFuzzer with -fsanitize=fuzzer, else a main() of our own.
