@@ -13,6 +13,7 @@
 #include "vmm/acpi/tables.h"
 #include "vmm/arch/arch.h"
 #include "vmm/file.h"
+#include "vmm/kernel/choice.h"
 #include "vmm/kernel/preflight.h"
 #include "vmm/log.h"
 #include "vmm/options.h"
@@ -120,6 +121,23 @@ static bool is_shown(const char *option, const char *value, const struct vm_conf
 	return false;
 }
 
+/* Before devices are added. What the user did not choose depends on what is to be written, or on the kernel. */
+static int choose_discovery(struct vm *vm)
+{
+	const struct vm_config *config = vm->config;
+	struct discovery_choice choice = { .how = vm->discovery };
+	int err = 0;
+
+	if (config->dump_acpi)
+		choice.how = DISCOVERY_ACPI;
+	else if (config->discovery == DISCOVERY_AUTO && config->kernel && !config->dump_dtb)
+		err = discovery_choose(config->kernel, config->boot == BOOT_PVH, &choice);
+	if (!err && choice.why[0])
+		log_error("%s", choice.why);
+	vm->discovery = choice.how;
+	return err;
+}
+
 static int run(const struct vm_config *config)
 {
 	int status = VM_END_ERROR;
@@ -127,9 +145,9 @@ static int run(const struct vm_config *config)
 
 	if (vm_create(&vm, config) < 0)
 		return status;
-	if (config->dump_acpi)
-		vm->discovery = DISCOVERY_ACPI;
-	if (devices_create(vm) < 0) {
+	if (choose_discovery(vm) < 0) {
+		; /* said where it was found */
+	} else if (devices_create(vm) < 0) {
 		status = VM_END_USAGE; /* they are what the command line says */
 	} else if (config->dump_map) {
 		status = dump(vm, "--dump-map", config->dump_map, print_map);

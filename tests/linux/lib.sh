@@ -7,7 +7,8 @@
 #   initramfs CASE [--OPTION VALUE]... FILE:/PATH... PROGRAM...
 #                                  builds $DIR/CASE.cpio, with these options of scripts/build-initramfs; with
 #                                  FILE:/test.sh the guest runs FILE and powers off
-#   boot CASE SECONDS ARG...       boots minivmm with ARG..., which leaves CASE.out, CASE.err and CASE.status
+#   boot CASE SECONDS ARG...       boots minivmm with ARG..., which leaves CASE.out, CASE.err and CASE.status; with the
+#                                  device tree unless ARG says another --discovery
 #   in_kvm SECONDS FUNCTION [VARIABLE]...
 #                                  calls FUNCTION there (scripts/with-kvm), where it knows all functions and these
 #                                  variables of its script; one start of the box serves all its boots
@@ -56,6 +57,7 @@ initramfs() {
 boot() {
 	local case=$1 seconds=$2 rc=0
 	shift 2
+	[[ " $*" == *' --discovery'* ]] || set -- --discovery=dt "$@" # and is silent about it
 	timeout -k 5 "$seconds" "$MINIVMM" "$@" >"$DIR/$case.out" 2>"$DIR/$case.err" || rc=$?
 	echo $rc >"$DIR/$case.status"
 }
