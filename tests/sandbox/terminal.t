@@ -50,6 +50,11 @@ $RUN --timeout 30s >/dev/null &
 ready '$TMP/disk'
 mode background # to which no signal tells that it is brought forward
 kill -STOP \$pid
+for _ in {1..100}; do # fg takes up what the shell has heard to be stopped
+	jobs >'$TMP/jobs'
+	grep -q Stopped '$TMP/jobs' && break
+	sleep 0.05
+done
 (sleep 0.5; mode foreground; kill -TSTP \$pid) &
 fg 1 >/dev/null
 mode stopped
@@ -77,6 +82,7 @@ for thread in minivmm loop vcpu0 disk trace; do
 		$RUN --timeout 30s >/dev/null
 		echo "status \$?"
 		mode end
+		echo type
 	E2
 	on_terminal ''
 	like "$OUT" 'before: raw' "$thread: the terminal's mode is ours" || diag "$OUT"
