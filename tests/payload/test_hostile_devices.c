@@ -230,7 +230,8 @@ static void h21_net(void)
 	oracle_and(used, "h53: control commands of every class, cut short");
 	any_up(&any);
 	used = true;
-	for (unsigned i = 0; i < 8; i++) /* which pairs there are, and what may be left to the driver: of a tap, the host's */
+	for (unsigned i = 0; i < 8;
+	     i++) /* which pairs there are, and what may be left to the driver: of a tap, the host's */
 		used = control(4, 0, i % 3, 2) && control(5, 0, i & 1 ? UINT32_MAX : 0, 8) && used;
 	oracle_and(used, "h53: pairs of queues and offloads that come and go");
 }
