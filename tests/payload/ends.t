@@ -106,4 +106,13 @@ like "$ERR" 'pio write +serial +RBR/THR' 'exits are named by device and register
 is "$(awk '/^$/ { first = sum; sum = 0 } /%/ { sum += $1 } /all exits/ { print (sum == $1 && first == $1) }' "$TMP/err")" 1 \
 	'and add up, in both tables'
 
+# What a disk was asked for before power went off is done: 64 MiB, in steps of one.
+for io in auto threads; do
+	rm -f "$TMP/disk"
+	truncate -s 64M "$TMP/disk"
+	run "$MINIVMM" --kernel "$PAYLOADS/test_away.elf" --mem 32 --device "blk,path=$TMP/disk,io=$io"
+	is "$STATUS/$ERR" 0/ "$io: power goes off while a disk is written to"
+	is "$(tr -d '\0' <"$TMP/disk" | wc -c)" 32768 "$io: it is written whole"
+done
+
 done_testing
