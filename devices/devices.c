@@ -11,6 +11,11 @@
 #define DEFAULT_DEVICE "test"
 #define NO_DEVICE      "none"
 
+/* The machine's own window, the first. Apart, since Linux maps the system controller as a whole. */
+#define OWN_WINDOW  0x1000u
+#define OWN_POWER   0x0u
+#define OWN_PVPANIC 0x100u
+
 static size_t name_len(const char *spec)
 {
 	return strcspn(spec, ",");
@@ -86,8 +91,16 @@ static int create_one(struct vm *vm, const char *spec, unsigned index)
 int devices_create(struct vm *vm)
 {
 	const struct vm_config *config = vm->config;
-	int err = power_create(vm);
+	uint64_t own;
+	int err = vm_alloc_mmio(vm, OWN_WINDOW, &own);
 
+	if (err) {
+		log_error("the machine's own registers: %s", strerror(-err));
+		return err;
+	}
+	err = power_create(vm, own + OWN_POWER);
+	if (!err)
+		err = pvpanic_create(vm, own + OWN_PVPANIC);
 	if (!err && vm->discovery == DISCOVERY_ACPI)
 		err = pm_create(vm);
 	if (!err)

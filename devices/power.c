@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How a guest ends the machine: a system controller register for power-off and reboot, the keyboard controller's reset
- * pulse by which x86 Linux reboots, and a panic register (pvpanic) for a kernel that gives up.
+ * How a guest ends the machine: a system controller register for power-off and reboot, and the keyboard controller's
+ * reset pulse by which x86 Linux reboots.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +9,6 @@
 
 #include "devices/devices.h"
 #include "dtb/tree.h"
-#include "vmm/acpi/aml.h"
 #include "vmm/acpi/fixed.h"
 #include "vmm/log.h"
 #include "vmm/vm.h"
@@ -17,10 +16,7 @@
 #define SYSCON_REG      0x0u
 #define SYSCON_POWEROFF 0x5555u
 #define SYSCON_REBOOT   0x7777u
-#define PANIC_REG       0x100u /* apart from the system controller, which Linux maps as a whole */
-#define PANIC_PANICKED  0x1u
-#define PANIC_LEN       2u
-#define POWER_WINDOW    0x1000u
+#define SYSCON_LEN      4u /* bytes */
 
 #define I8042_COMMAND_PORT ACPI_RESET_PORT
 #define I8042_RESET_PULSE  ACPI_RESET_VALUE
@@ -36,8 +32,9 @@ struct power {
 static uint64_t power_read(void *ctx, uint64_t off, unsigned len)
 {
 	(void)ctx;
+	(void)off;
 	(void)len;
-	return off == PANIC_REG ? PANIC_PANICKED : 0; /* the events that the panic register understands */
+	return 0;
 }
 
 static void power_write(void *ctx, uint64_t off, unsigned len, uint64_t value)
@@ -45,17 +42,13 @@ static void power_write(void *ctx, uint64_t off, unsigned len, uint64_t value)
 	struct power *power = ctx;
 
 	(void)len;
-	if (off == SYSCON_REG && (value == SYSCON_POWEROFF || value == SYSCON_REBOOT)) {
+	if (off == SYSCON_REG && (value == SYSCON_POWEROFF || value == SYSCON_REBOOT))
 		vm_stop(power->vm, VM_END_OK);
-	} else if (off == PANIC_REG && (value & PANIC_PANICKED)) {
-		log_error("the guest's kernel panicked; its console above says why");
-		vm_stop(power->vm, VM_END_PANIC);
-	}
 }
 
 static const char *power_reg_name(uint64_t off)
 {
-	return off == SYSCON_REG ? "syscon" : off == PANIC_REG ? "pvpanic" : NULL;
+	return off == SYSCON_REG ? "syscon" : NULL;
 }
 
 static const struct bus_ops power_ops = { .read = power_read, .write = power_write, .reg_name = power_reg_name };
@@ -103,36 +96,17 @@ static void power_describe_dt(void *ctx, struct dtb *tree)
 
 	dtb_begin(tree, "syscon", power->gpa);
 	dtb_strings(tree, "compatible", compatible, sizeof(compatible));
-	dtb_reg(tree, power->gpa, 4);
+	dtb_reg(tree, power->gpa, SYSCON_LEN);
 	dtb_u32(tree, "phandle", DTB_PHANDLE_POWER);
 	describe_command(tree, "poweroff", "syscon-poweroff", SYSCON_POWEROFF);
 	describe_command(tree, "reboot", "syscon-reboot", SYSCON_REBOOT);
 	dtb_end(tree);
-
-	dtb_begin(tree, "pvpanic", power->gpa + PANIC_REG);
-	dtb_string(tree, "compatible", "qemu,pvpanic-mmio");
-	dtb_reg(tree, power->gpa + PANIC_REG, PANIC_LEN);
-	dtb_end(tree);
 }
 
-/* Not the system controller: ACPI has registers of its own for that, devices/pm.c. */
-static void power_describe_acpi(void *ctx, struct aml *aml)
-{
-	const struct power *power = ctx;
+/* Not by ACPI, which has registers of its own for that, devices/pm.c. */
+static const struct vm_device_ops power_device = { .describe_dt = power_describe_dt, .destroy = free };
 
-	aml_device(aml, "PEVT");
-	aml_name_string(aml, "_HID", "QEMU0001"); /* by which Linux's pvpanic driver knows it */
-	aml_resources(aml);
-	aml_memory(aml, (uint32_t)power->gpa + PANIC_REG, PANIC_LEN);
-	aml_end_resources(aml);
-	aml_end(aml);
-}
-
-static const struct vm_device_ops power_device = { .describe_dt = power_describe_dt,
-						   .describe_acpi = power_describe_acpi,
-						   .destroy = free };
-
-int power_create(struct vm *vm)
+int power_create(struct vm *vm, uint64_t gpa)
 {
 	struct power *power = calloc(1, sizeof(*power));
 	int err = -ENOMEM;
@@ -140,19 +114,15 @@ int power_create(struct vm *vm)
 	if (!power)
 		goto fail;
 	power->vm = vm;
-	err = vm_alloc_mmio(vm, POWER_WINDOW, &power->gpa);
-	if (!err) {
-		struct bus_range window = {
-			.base = power->gpa, .len = POWER_WINDOW, .name = "power", .ops = &power_ops, .ctx = power
-		};
-		struct bus_range port = {
-			.base = I8042_COMMAND_PORT, .len = 1, .name = "i8042", .ops = &i8042_ops, .ctx = power
-		};
+	power->gpa = gpa;
+	struct bus_range window = { .base = gpa, .len = SYSCON_LEN, .name = "power", .ops = &power_ops, .ctx = power };
+	struct bus_range port = {
+		.base = I8042_COMMAND_PORT, .len = 1, .name = "i8042", .ops = &i8042_ops, .ctx = power
+	};
 
-		err = bus_add(&vm->mmio, &window);
-		if (!err)
-			err = bus_add(&vm->pio, &port);
-	}
+	err = bus_add(&vm->mmio, &window);
+	if (!err)
+		err = bus_add(&vm->pio, &port);
 	if (!err)
 		err = vm_add_device(vm, &power_device, power);
 	if (!err)

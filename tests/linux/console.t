@@ -98,7 +98,7 @@ ok $? 'output: by interrupts' || diag "$before to $now"
 is "$(status terminal)" 0 'a terminal: Ctrl-A x ends it with status 0'
 console terminal >"$DIR/terminal.txt"
 is "$(grep -c '^minivmm: Ctrl-A x' "$DIR/terminal.txt")" 1 'a terminal: Ctrl-A h shows the keys'
-like "$(cat "$DIR/terminal.txt")" 'flight recorder: the last .* mmio_read  *reg=pvpanic' 'a terminal: Ctrl-A r shows the flight recorder'
+like "$(cat "$DIR/terminal.txt")" 'flight recorder: the last .* mmio_read  *reg=event' 'a terminal: Ctrl-A r shows the flight recorder'
 like "$(cat "$DIR/terminal.txt")" 'exits are not counted; start minivmm with --stats' 'a terminal: Ctrl-A s'
 like "$(cat "$DIR/terminal.txt")" 'x2y' 'a terminal: what is typed reaches the shell'
 [ -s "$DIR/tty.before" ]

@@ -64,8 +64,8 @@ for how in panic no-init; do
 	like "$(console $how)" 'Kernel panic - not syncing' "$how: the console says why"
 done
 is "$(grep '^minivmm: ' "$DIR/no-init.err" | grep -cvE '^minivmm: ( |flight recorder: |test0: )')" 1 'no-init: no other message'
-like "$(cat "$DIR/panic.err")" 'flight recorder: .* mmio_write  *reg=pvpanic .*test0: status ' 'panic: what led to it is shown'
-is "$(exits panic 'mmio write' power pvpanic)" 1 'panic: told by one write to the panic register'
+like "$(cat "$DIR/panic.err")" 'flight recorder: .* pvpanic  *mmio_write  *reg=event .*test0: status ' 'panic: what led to it is shown'
+is "$(exits panic 'mmio write' pvpanic event)" 1 'panic: told by one write to the panic register'
 
 for signal in TERM INT; do
 	is "$(status $signal)" "$((128 + $(kill -l $signal)))" "SIG$signal in the middle of a boot: status"

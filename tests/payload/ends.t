@@ -33,7 +33,7 @@ end panic
 is "$STATUS" 3 'a panic ends with status 3'
 one_message "${ERR%%$'\n'*}"
 ok $? 'one message says so'
-like "$ERR" 'flight recorder: the last .*mmio_write .*reg=pvpanic' 'and the flight recorder shows what led to it'
+like "$ERR" 'flight recorder: the last .*pvpanic +mmio_write .*reg=event' 'and the flight recorder shows what led to it'
 end reboot
 is "$STATUS/$ERR" 0/ 'reboot by the system controller is a clean end'
 end reset

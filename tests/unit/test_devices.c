@@ -47,15 +47,15 @@ static const char *made(char **devices, unsigned n, int expected)
 static void test_default(void **state)
 {
 	(void)state;
-	assert_string_equal(made(NULL, 0, 0), "power test0 ");
-	assert_string_equal(MADE(0, "none"), "power ");
+	assert_string_equal(made(NULL, 0, 0), "power pvpanic test0 ");
+	assert_string_equal(MADE(0, "none"), "power pvpanic ");
 }
 
 static void test_order(void **state)
 {
 	(void)state;
-	assert_string_equal(MADE(0, "test", "lone", "test,period=1ms"), "power test0 lone0 test1 ");
-	assert_string_equal(MADE(0, "lone", "none", "test"), "power lone0 test0 ");
+	assert_string_equal(MADE(0, "test", "lone", "test,period=1ms"), "power pvpanic test0 lone0 test1 ");
+	assert_string_equal(MADE(0, "lone", "none", "test"), "power pvpanic lone0 test0 ");
 }
 
 static void test_only_once(void **state)

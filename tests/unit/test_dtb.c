@@ -175,7 +175,7 @@ static void check_virtio(const struct described *d, unsigned expected)
 		n++;
 	}
 	assert_int_equal(n, expected);
-	assert_int_equal(n + 1, d->vm->mmio.n_ranges); /* and power control */
+	assert_int_equal(n + 2, d->vm->mmio.n_ranges); /* and power control and the panic register */
 }
 
 static void check_power(const struct described *d)
