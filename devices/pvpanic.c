@@ -35,7 +35,7 @@ static uint64_t pvpanic_read(void *ctx, uint64_t off, unsigned len)
 	return off == 0 ? EVENTS : 0;
 }
 
-/* Where a guest sets more than one bit the worst counts. */
+/* Where a guest sets more than one bit the worst counts. What its console said is told at the end: panic.h. */
 static void pvpanic_write(void *ctx, uint64_t off, unsigned len, uint64_t value)
 {
 	struct pvpanic *pvpanic = ctx;
@@ -43,14 +43,12 @@ static void pvpanic_write(void *ctx, uint64_t off, unsigned len, uint64_t value)
 	(void)len;
 	if (off != 0)
 		return;
-	if (value & EVENT_PANICKED) {
-		log_error("the guest's kernel panicked; its console above says why");
+	if (value & EVENT_PANICKED)
 		vm_stop(pvpanic->vm, VM_END_PANIC);
-	} else if ((value & EVENT_CRASH_KEPT) && !atomic_exchange(&pvpanic->crash_told, true)) {
+	else if ((value & EVENT_CRASH_KEPT) && !atomic_exchange(&pvpanic->crash_told, true))
 		log_error("the guest's kernel panicked, and goes on: its crash kernel takes over");
-	} else if (!(value & EVENT_CRASH_KEPT) && (value & EVENT_SHUTDOWN)) {
+	else if (!(value & EVENT_CRASH_KEPT) && (value & EVENT_SHUTDOWN))
 		vm_stop(pvpanic->vm, VM_END_OK);
-	}
 }
 
 static const char *pvpanic_reg_name(uint64_t off)

@@ -130,6 +130,7 @@ static void on_ready(void *ctx, uint32_t events)
 static void put_console(struct output *out, const char *bytes, size_t len)
 {
 	put(out, bytes, len);
+	tail_put(&out->tail, bytes, len);
 	out->mid_line = bytes[len - 1] != '\n';
 	if (!out->mid_line)
 		release_lines(out);
@@ -220,8 +221,18 @@ static void open_nonblocking(struct output *out)
 	out->owns_fd = true;
 }
 
+/* The same terminal, file or pipe. */
+static bool stderr_is_stdout(void)
+{
+	struct stat out, err;
+
+	return fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &err) == 0 && out.st_dev == err.st_dev &&
+	       out.st_ino == err.st_ino;
+}
+
 int output_start(struct output *out, struct loop *loop)
 {
+	out->is_stderr = stderr_is_stdout();
 	open_nonblocking(out);
 	int err = loop_add_fd(loop, out->fd, 0, on_ready, out, &out->source);
 

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/tail.h"
+
 #define OUTPUT_CONSOLE_MAX (64u << 10)  /* bytes; a vCPU waits above this */
 #define OUTPUT_MAX         (256u << 10) /* bytes; device lines are dropped above this */
 #define OUTPUT_LINES_MAX   (16u << 10)  /* bytes of device lines that wait for the console's line to end */
@@ -25,6 +27,7 @@ struct loop_source;
 struct output {
 	int fd; /* standard output, by a description of our own where it could block; see output_start() */
 	bool owns_fd;
+	bool is_stderr;       /* standard error goes to the same place */
 	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t room;
 	bool stopped;  /* nobody may wait any more */
@@ -40,6 +43,7 @@ struct output {
 	char lines[OUTPUT_LINES_MAX];
 	size_t lines_len;
 	uint64_t lines_dropped;
+	struct tail tail; /* of the console alone */
 	struct loop_source *source, *line_timer;
 };
 

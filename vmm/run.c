@@ -7,6 +7,7 @@
 #include "vmm/log.h"
 #include "vmm/loop.h"
 #include "vmm/observe.h"
+#include "vmm/panic.h"
 #include "vmm/terminal.h"
 #include "vmm/thread.h"
 #include "vmm/vcpu.h"
@@ -137,6 +138,15 @@ void vm_pass_gate(struct vm *vm)
 	pthread_mutex_unlock(&vm->gate);
 }
 
+/* Now that its console is written out; and last of all, or it would be far above the flight recorder. */
+static void tell_panic(const struct vm *vm)
+{
+	bool shown;
+	const struct tail *tail = terminal_tail(vm->terminal, &shown);
+
+	panic_tell(tail, shown);
+}
+
 int vm_run(struct vm *vm)
 {
 	int err = observe_start(&vm->observer, vm);
@@ -172,5 +182,7 @@ int vm_run(struct vm *vm)
 	else
 		observe_cancel(vm->observer);
 	vm->observer = NULL;
+	if (status == VM_END_PANIC)
+		tell_panic(vm);
 	return status;
 }

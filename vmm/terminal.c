@@ -402,6 +402,12 @@ int terminal_finish(struct terminal *t)
 	return err;
 }
 
+const struct tail *terminal_tail(const struct terminal *t, bool *shown)
+{
+	*shown = t->output.is_stderr;
+	return &t->output.tail;
+}
+
 void terminal_destroy(struct terminal *t)
 {
 	if (!t)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct loop;
+struct tail;
 struct terminal;
 
 /* Input waits: take it with terminal_read(). On the loop's thread, no lock held. */
@@ -56,6 +57,8 @@ void terminal_resized(struct terminal *terminal);
 void terminal_stop(struct terminal *terminal);
 /* Once nothing else runs: writes out what is buffered, as output_finish(), and ends raw mode. */
 int terminal_finish(struct terminal *terminal);
+/* Then: the last bytes of the guest's console; *shown where they are on standard error already, which is that place. */
+const struct tail *terminal_tail(const struct terminal *terminal, bool *shown);
 /* NULL is ignored. */
 void terminal_destroy(struct terminal *terminal);
 

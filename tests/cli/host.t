@@ -114,4 +114,12 @@ tty '' triple
 like "$OUT" 'status 4' 'a crash ends with status 4'
 like "$OUT" 'as before' 'and the terminal is as it was'
 
+# Where both outputs are the terminal the user has a panic's lines before him; else they are on standard error.
+tty '' panic-linux
+like "$OUT" "minivmm: the guest's kernel panicked: a payload's" 'a panic is told'
+is "$(grep -c 'Call Trace' <<<"$OUT")" 1 'its lines are there once'
+tty '' panic-linux '>/dev/null'
+like "$OUT" 'minivmm:   \[    1.0\] Call Trace' 'its lines are there where the console is not'
+like "$OUT" 'status 3' 'and it ends with status 3'
+
 done_testing

@@ -31,9 +31,49 @@ fi
 
 end panic
 is "$STATUS" 3 'a panic ends with status 3'
-one_message "${ERR%%$'\n'*}"
-ok $? 'one message says so'
+is "$(grep -c "^minivmm: the guest's kernel panicked; .*console=ttyS0" <<<"$ERR")" 1 \
+	'one message says so, and how to see why, where the console does not say it'
 like "$ERR" 'flight recorder: the last .*pvpanic +mmio_write .*reg=event' 'and the flight recorder shows what led to it'
+
+# The reason, and the console's lines: once, wherever its output goes.
+why="minivmm: the guest's kernel panicked: a payload's \\x1b[31mred"
+lines="minivmm:   # ready
+minivmm:   [    1.0] Kernel panic - not syncing: a payload's \\x1b[31mred
+minivmm:   [    1.0] Call Trace:"
+for to in file pipe null; do
+	crash=("$MINIVMM" --kernel "$PAYLOADS/test_crash.elf" --mem 32 --device none --trace "$TMP/trace" --append panic-linux)
+	case $to in
+	file) timeout 20 "${crash[@]}" >"$TMP/out" 2>"$TMP/err" </dev/null ;;
+	pipe) timeout 20 "${crash[@]}" 2>"$TMP/err" </dev/null | cat >"$TMP/out"; (exit "${PIPESTATUS[0]}") ;;
+	null) timeout 20 "${crash[@]}" >/dev/null 2>"$TMP/err" </dev/null ;;
+	esac
+	is $? 3 "output to a $to: status 3"
+	is "$(sed '1,/flight recorder: it is shown/d' "$TMP/err")" "$why"$'\n'"$lines" "output to a $to: the reason and the lines are on standard error, last of all"
+	is "$(jq -c 'select(.ev == "end") | .status' "$TMP/trace")" 3 "output to a $to: the trace has its end"
+done
+timeout 20 "${crash[@]}" >"$TMP/out" 2>&1 </dev/null
+is "$(grep -ac 'Call Trace' "$TMP/out")/$(grep -axF "$why" "$TMP/out")" "1/$why" 'standard error to the same file: the lines are there once, and the reason'
+
+# Bytes that control a terminal, far more than are kept, and a guest that does not stop.
+end panic-garbage
+is "$STATUS" 3 'a panic after garbage, over and over: status 3'
+is "$(grep -ac "^minivmm: the guest's kernel panicked: a payload's" "$TMP/err")" 1 'it is told once'
+shown=$(grep -ac '^minivmm:   [^ ]' "$TMP/err")
+[ "$shown" -ge 20 ] && [ "$shown" -le 64 ]
+ok $? 'few lines are shown' || diag "$shown lines"
+[ "$(wc -L <"$TMP/err")" -le 300 ]
+ok $? 'none is long'
+is "$(LC_ALL=C tr -d '\n -~' <"$TMP/err" | wc -c)" 0 'nothing in them controls a terminal'
+like "$ERR" '\\x1b\[2J\\x1b\]0;title\\x07' 'it is shown as it was, in plain characters'
+
+end crash-kernel
+is "$STATUS" 0 "a panic that the guest's crash kernel handles ends nothing"
+like "$OUT" '# went on' 'it goes on'
+is "$ERR" "minivmm: the guest's kernel panicked, and goes on: its crash kernel takes over" 'and it is told once'
+end shutdown
+is "$STATUS/$ERR" 0/ "the panic register's shutdown is a clean end"
+[[ $OUT != *'went on'* ]]
+ok $? 'and an end'
 end reboot
 is "$STATUS/$ERR" 0/ 'reboot by the system controller is a clean end'
 end reset

@@ -2,6 +2,34 @@
 /* Guests that cannot go on, or do not want to; the command line's last word says how. */
 #include "tests/payload/guest.h"
 
+#define GARBAGE 100000u /* bytes; more than minivmm keeps of a console */
+
+/* The events of the panic register. */
+#define PANICKED      1
+#define CRASH_HANDLED 2
+#define SHUTDOWN      4
+
+/* Every byte, those that control a terminal too. */
+static void print_garbage(void)
+{
+	uint32_t noise = 1;
+
+	for (unsigned i = 0; i < GARBAGE; i++) {
+		noise = noise * 1664525u + 1013904223u;
+		out8(0x3f8, (uint8_t)(noise >> 24));
+	}
+	print("\n\033[2J\033]0;title\007\n");
+}
+
+static void panic(uint64_t event)
+{
+	if (asked("panic-linux") || asked("panic-garbage"))
+		print("[    1.0] Kernel panic - not syncing: a payload's \033[31mred\r\n[    1.0] Call Trace:\r\n");
+	do
+		write8(event, PANICKED);
+	while (asked("panic-garbage"));
+}
+
 void payload(void)
 {
 	struct node node;
@@ -22,8 +50,18 @@ void payload(void)
 	} else if (asked("shout")) { /* without end, and wants nobody's ear */
 		for (;;)
 			print("all work and no play makes jack a dull boy\n");
-	} else if (asked("panic") && tree_find("qemu,pvpanic-mmio", 0, &node)) {
-		write8(node.address, 1);
+	} else if ((asked("panic") || asked("panic-linux")) && tree_find("qemu,pvpanic-mmio", 0, &node)) {
+		panic(node.address);
+	} else if (asked("panic-garbage") && tree_find("qemu,pvpanic-mmio", 0, &node)) {
+		print_garbage();
+		panic(node.address);
+	} else if (asked("crash-kernel") && tree_find("qemu,pvpanic-mmio", 0, &node)) {
+		for (unsigned i = 0; i < 100; i++)
+			write8(node.address, CRASH_HANDLED);
+		print("# went on\n");
+	} else if (asked("shutdown") && tree_find("qemu,pvpanic-mmio", 0, &node)) {
+		write8(node.address, SHUTDOWN);
+		print("# went on\n");
 	} else if (asked("reboot") && tree_find("syscon", 0, &node)) {
 		uint64_t syscon = node.address;
 
