@@ -57,6 +57,13 @@ $(INJECT): tests/sandbox/inject.c Makefile
 check-sandbox: $(PROGRAMS) payloads $(INJECT)
 	prove tests/sandbox
 
+# Which of the sandbox's rules the tests need: under strace, which is slow, so that some fail by their time. The judgement
+# is the last line's.
+sandbox-rules: $(PROGRAMS) payloads guest $(INJECT)
+	rm -rf $(BUILD)/sandbox-record
+	-MINIVMM=$(CURDIR)/tests/sandbox/record prove --timer tests/sandbox tests/payload tests/cli tests/linux
+	tests/sandbox/rules $(BUILD)/sandbox-record
+
 # --- fuzzing: docs/fuzzing.md ------------------------------------------------------------------------------------------
 
 FUZZ_TARGETS := device kernel facts tree options
@@ -253,7 +260,7 @@ bench: $(PROGRAMS) $(BENCH)/start $(BENCH)/floor $(BENCH)/hello.elf
 bench-devices: $(PROGRAMS) guest
 	tests/bench/devices.sh
 
-.PHONY: check-cli check-linux unit-tests check-unit check-asan payloads check-payload check-sandbox test-long fuzz
+.PHONY: check-cli check-linux unit-tests check-unit check-asan payloads check-payload check-sandbox sandbox-rules test-long fuzz
 .PHONY: fuzz-programs fuzz-libfuzzer fuzz-merge check-corpus replay-corpus fuzz-coverage bench bench-devices
 .PHONY: count-programs count-notify check-model check-tsan check-threads check-host allocations
 .PHONY: check-hostile check-hostile-unit check-valgrind sanitized-minivmm

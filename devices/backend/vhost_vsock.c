@@ -13,7 +13,7 @@
 
 #define QUEUES 2 /* rx and tx; events are not the kernel's (virtio 1.2, 5.10.2) */
 
-static const struct call_rule calls[] = { ALLOW_IOCTL(VHOST_VSOCK_SET_RUNNING, BY_DEVICE), ALLOW_END };
+static const struct call_rule calls[] = { ALLOW_IOCTL(VHOST_VSOCK_SET_RUNNING, BY_DEVICE | BY_MAIN), ALLOW_END };
 
 static int set_running(int fd, bool run)
 {
