@@ -33,7 +33,7 @@
 const char *argp_program_version = "minivmm " MINIVMM_VERSION;
 
 static const char doc[] =
-	"Boot a Linux kernel on KVM with virtio-mmio devices in a device tree, and see what passes between driver and device."
+	"Boot a Linux kernel on KVM with virtio-mmio devices, and see what passes between driver and device."
 	"\vThe guest's serial console is standard input and output; on a terminal Ctrl-A x quits, Ctrl-A h helps (and lists the other keys).\n\n"
 	"Status: 0 the guest powered off or rebooted, or you quit; 1 minivmm, a file or the host failed; 2 wrong command "
 	"line; 3 the guest's kernel panicked; 4 a vCPU cannot go on (triple fault, emulation failure); 5 --timeout is over; "
