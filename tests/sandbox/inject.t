@@ -69,16 +69,6 @@ inject off vcpu0 getppid
 like "$GOT" '^returned: [0-9]+$' '--sandbox=off: nobody asks'
 is "$ERR/$STATUS" /143 'or says anything'
 
-# The user network's process has to end with the machine, also where it hears nothing.
-start --device net
-HELPER=$(pgrep -P "$PID" -x minivmm-usernet)
-kill -STOP "$HELPER"
-kill -TERM "$PID"
-wait "$PID" 2>/dev/null
-is "$?/$(grep sandbox "$TMP/err")" 143/ 'a user network that is stopped holds up no end'
-[ -n "$HELPER" ] && [ ! -e "/proc/$HELPER" ]
-ok $? 'and is gone'
-
 # Privileges: none in any thread, and none to be had.
 start
 for field in CapInh:0000000000000000 CapPrm:0000000000000000 CapEff:0000000000000000 NoNewPrivs:1 Seccomp:2; do

@@ -30,7 +30,7 @@ on_terminal() {
 cat >"$TMP/functions" <<'E2'
 ready() {
 	for _ in {1..200}; do
-		pid=$(pgrep -f -n -- "$1") && grep -qs "Seccomp:.2" /proc/"$pid"/task/*/status && break
+		pid=$(pgrep -f -n "^[^ ]*/minivmm --kernel.*$1") && grep -qs "Seccomp:.2" /proc/"$pid"/task/*/status && break
 		sleep 0.05
 	done
 	sleep 0.5
