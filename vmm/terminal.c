@@ -10,12 +10,12 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "vmm/log.h"
 #include "vmm/loop.h"
 #include "vmm/output.h"
+#include "vmm/rawmode.h"
 #include "vmm/resident.h"
 
 #define ESCAPE 0x01 /* Ctrl-A */
@@ -42,34 +42,6 @@ struct terminal {
 	int in_always_fd; /* stands in for an input that epoll cannot watch: always readable; else -1 */
 	struct loop_source *in_source;
 };
-
-/* For the handler of fatal signals alone, which is given nothing but a number. */
-static struct termios saved_termios;
-static volatile sig_atomic_t termios_is_saved;
-
-void terminal_restore(void)
-{
-	if (termios_is_saved)
-		tcsetattr(STDIN_FILENO, TCSANOW, &saved_termios);
-	termios_is_saved = 0;
-}
-
-static bool is_instruction(int signo)
-{
-	return signo == SIGSEGV || signo == SIGBUS || signo == SIGILL || signo == SIGFPE || signo == SIGTRAP;
-}
-
-/*
- * SA_RESETHAND: the next one kills, with its usual core and status. What an instruction caused comes again by itself;
- * what somebody sent does not, but a thread that is confined may not send either.
- */
-static void on_fatal_signal(int signo, siginfo_t *info, void *context)
-{
-	(void)context;
-	terminal_restore();
-	if (!is_instruction(signo) || info->si_code <= 0)
-		raise(signo);
-}
 
 void terminal_write(struct terminal *t, const void *bytes, size_t len)
 {
@@ -298,30 +270,6 @@ void terminal_set_key(struct terminal *t, terminal_key_fn *fn, void *ctx)
 	t->key_ctx = ctx;
 }
 
-static void catch_fatal_signals(void)
-{
-	/* every signal that ends a process and is not taken by the loop */
-	static const int fatal[] = { SIGSEGV, SIGBUS,  SIGILL,    SIGFPE,  SIGABRT, SIGTRAP,   SIGSYS, SIGXCPU,
-				     SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGSTKFLT, SIGPWR };
-	struct sigaction action = { .sa_sigaction = on_fatal_signal, .sa_flags = (int)(SA_RESETHAND | SA_SIGINFO) };
-
-	for (unsigned i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
-		sigaction(fatal[i], &action, NULL);
-}
-
-static int enter_raw_mode(void)
-{
-	struct termios raw;
-
-	if (!termios_is_saved && tcgetattr(STDIN_FILENO, &saved_termios) < 0)
-		return -errno;
-	termios_is_saved = 1;
-	raw = saved_termios;
-	cfmakeraw(&raw);
-	raw.c_oflag |= OPOST; /* our own lines end in a plain newline */
-	return tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0 ? -errno : 0;
-}
-
 /*
  * Muted, for in_start(). Plain files and /dev/null cannot be polled and never block: an eventfd that is always readable
  * stands for them.
@@ -348,7 +296,7 @@ static int in_start(struct terminal *t)
 	if (foreground >= 0 && foreground != getpgrp())
 		return 0;
 	if (t->in_is_tty)
-		err = enter_raw_mode();
+		err = rawmode_enter();
 	pthread_mutex_lock(&t->lock);
 	if (!err && t->in_source && !t->in_paused)
 		loop_set_events(t->in_source, EPOLLIN);
@@ -359,7 +307,7 @@ static int in_start(struct terminal *t)
 void terminal_suspend(struct terminal *t)
 {
 	(void)t;
-	terminal_restore();
+	rawmode_leave();
 	raise(SIGSTOP);
 }
 
@@ -377,7 +325,7 @@ int terminal_start(struct terminal *t)
 		goto fail;
 	t->in_is_tty = isatty(STDIN_FILENO);
 	if (t->in_is_tty)
-		catch_fatal_signals();
+		rawmode_guard();
 	if (t->on_input || t->user)
 		err = watch_input(t);
 	if (!err)
@@ -398,7 +346,7 @@ int terminal_finish(struct terminal *t)
 {
 	int err = output_finish(&t->output);
 
-	terminal_restore();
+	rawmode_leave();
 	return err;
 }
 

@@ -46,8 +46,6 @@ void terminal_set_quit(struct terminal *terminal, terminal_quit_fn *fn, void *ct
 void terminal_set_key(struct terminal *terminal, terminal_key_fn *fn, void *ctx);
 /* Raw mode where standard input is a terminal, and input begins. 0 or -errno, with a message. */
 int terminal_start(struct terminal *terminal);
-/* Ends raw mode, and nothing else: for the handler of a signal that ends the process. */
-void terminal_restore(void);
 /* SIGTSTP: ends raw mode and stops the process. SIGCONT: takes the terminal again, where this is the foreground job. */
 void terminal_suspend(struct terminal *terminal);
 void terminal_resume(struct terminal *terminal);

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "vmm/log.h"
+#include "vmm/rawmode.h"
 #include "vmm/sandbox/rules.h"
-#include "vmm/terminal.h"
 
 #define SYS_SECCOMP_CODE 1 /* SYS_SECCOMP of siginfo_t, which <sys/syscall.h> hides */
 #define FILTERS_MAX      64u
@@ -42,7 +42,7 @@ static void on_refused(int signo, siginfo_t *info, void *context)
 		memcpy(line + len, parts[i], part);
 		len += part;
 	}
-	terminal_restore();
+	rawmode_leave();
 	ssize_t ignored = write(STDERR_FILENO, line, len);
 
 	(void)ignored;
