@@ -8,12 +8,33 @@
 
 #include "vmm/log.h"
 
+/*
+ * `size` bytes that begin at a multiple of MEMORY_ALIGN, or NULL with errno. Neither the ends that are given back nor
+ * the wish for huge pages can cost more than memory and time, should the host refuse them.
+ */
+static uint8_t *map_aligned(uint64_t size)
+{
+	uint8_t *start = mmap(NULL, size + MEMORY_ALIGN, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (start == MAP_FAILED)
+		return NULL;
+
+	uint64_t before = -(uintptr_t)start % MEMORY_ALIGN; /* less than MEMORY_ALIGN: there is always an end */
+
+	if (before)
+		munmap(start, before);
+	munmap(start + before + size, MEMORY_ALIGN - before);
+	madvise(start + before, size, MADV_HUGEPAGE);
+	return start + before;
+}
+
 int memory_init(struct memory *memory, uint64_t size, uint64_t hole_start, uint64_t hole_end)
 {
 	memset(memory, 0, sizeof(*memory));
-	void *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *mapping = map_aligned(size);
 
-	if (mapping == MAP_FAILED) {
+	if (!mapping) {
 		int err = errno;
 
 		log_error("--mem: cannot map %llu MiB of guest RAM: %s; ask for less", (unsigned long long)(size >> 20),

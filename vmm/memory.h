@@ -8,6 +8,12 @@
 
 #define MEMORY_REGIONS 2
 
+/*
+ * Host and guest addresses of RAM are the same modulo this, in bytes: so a huge page of the host's lies in one of the
+ * guest's, and KVM can map it whole. Page by page, a guest's boot is some ten thousand exits more (docs/boot.md).
+ */
+#define MEMORY_ALIGN 0x200000u
+
 struct memory_region {
 	uint64_t gpa;  /* first guest-physical address */
 	uint64_t size; /* bytes */
@@ -23,7 +29,8 @@ struct memory {
 
 /*
  * Maps `size` bytes (a multiple of the page size) of zeroed RAM: up to `hole_start` from gpa 0, the rest from
- * `hole_end`. Pages are taken from the host when first touched. 0 or -errno, with a message.
+ * `hole_end`; both are multiples of MEMORY_ALIGN. Pages are taken from the host when first touched, huge ones where it
+ * has them. 0 or -errno, with a message.
  */
 int memory_init(struct memory *memory, uint64_t size, uint64_t hole_start, uint64_t hole_end);
 void memory_release(struct memory *memory);

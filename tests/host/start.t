@@ -31,6 +31,7 @@ harmless=(
 	'^openat\(.*"/dev/null", O_RDWR\)' 'it stands in for standard descriptors that are closed, and none is'
 	'^close\(' 'the descriptor is gone all the same'
 	'^munmap\(' 'the memory stays until the process ends'
+	'^madvise\(.*MADV_HUGEPAGE' 'guest RAM is made of small pages then'
 	'^brk\(' 'malloc() takes mmap() then'
 	'^mmap\(NULL, [0-9]+, PROT_READ\|PROT_WRITE, MAP_PRIVATE\|MAP_ANONYMOUS, -1' 'malloc() takes brk() then'
 	'^mmap\(.*MAP_SHARED\|MAP_POPULATE' 'threads read and write the image instead of io_uring'

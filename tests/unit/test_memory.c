@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -107,6 +108,27 @@ static void test_exactly_the_hole(void **state)
 	memory_release(&m);
 }
 
+/* Or KVM maps no huge page of the host's: it looks at the two addresses of a region, modulo that page. */
+static void test_alignment(void **state)
+{
+	const uint64_t sizes[] = { 32 * MIB, 33 * MIB + 4096, 5 * GIB + 4096 };
+	struct memory m[sizeof(sizes) / sizeof(sizes[0])]; /* at once, so that they come to lie here and there */
+	void *between[sizeof(sizes) / sizeof(sizes[0])];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		between[i] = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		assert_ptr_not_equal(between[i], MAP_FAILED);
+		assert_int_equal(memory_init(&m[i], sizes[i], HOLE_START, HOLE_END), 0);
+		for (unsigned j = 0; j < m[i].n_regions; j++)
+			assert_int_equal(((uintptr_t)m[i].regions[j].host - m[i].regions[j].gpa) % (2 * MIB), 0);
+	}
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		memory_release(&m[i]);
+		munmap(between[i], 4096);
+	}
+}
+
 /* RAM costs nothing before it is touched: the largest --mem maps on a host that has a fraction of it. */
 static void test_more_than_the_host_has(void **state)
 {
@@ -158,7 +180,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_region),       cmocka_unit_test(test_hole),
 		cmocka_unit_test(test_exactly_the_hole), cmocka_unit_test(test_more_than_the_host_has),
-		cmocka_unit_test(test_zeroed),           cmocka_unit_test(test_impossible_size),
+		cmocka_unit_test(test_alignment),        cmocka_unit_test(test_zeroed),
+		cmocka_unit_test(test_impossible_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
