@@ -18,7 +18,7 @@ guests() {
 	for way in $WAYS; do
 		for cpus in $CPUS; do
 			boot "$way-$cpus" 120 --kernel "$KERNEL" --initrd "$DIR/init.cpio" --discovery=$way --cpus "$cpus" \
-				--device test,period=100ms --device rng --append quiet </dev/null
+				--device test,period=100ms --device rng --append quiet --stats </dev/null
 		done
 	done
 	for clock in "${!CLOCKS[@]}"; do
@@ -44,6 +44,7 @@ for way in $WAYS; do
 	for cpus in $CPUS; do
 		bound "$way-$cpus" "$cpus"
 	done
+	is "$(unclaimed "$way-1")" '' "$way: the kernel looks for nothing that is not there"
 	is "$(said "$way-1" clock)/$(said "$way-1" timer)" kvm-clock/lapic-deadline "$way: the best clock and timer"
 done
 for clock in "${!CLOCKS[@]}"; do

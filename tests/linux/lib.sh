@@ -15,6 +15,7 @@
 #   status CASE, console CASE      the status; the console's lines without carriage returns
 #   numbers CASE, ticks CASE       the V of "get virtio num: V" and the N of "set config: N", in one line
 #   exits CASE REASON DEVICE REG   that row's count in the table of exits, 0 where there is none
+#   unclaimed CASE                 "ADDRESS COUNT", a line each, of accesses that no device has answered; with --stats
 #   counting FIRST COUNT           the numbers from FIRST, COUNT of them, in one line
 #   said CASE KEY                  the VALUE of each line "KEY: VALUE" that the guest wrote
 #   told CASE                      minivmm's own lines
@@ -126,6 +127,12 @@ exits() {
 		/^ +exits/ { tables++ }
 		tables == 1 && $3 " " $4 == reason && $5 == device && $6 == reg { n = $1 }
 		END { print n + 0 }' "$DIR/$1.err"
+}
+
+unclaimed() {
+	awk '/^ +exits/ { tables++ }
+		tables == 1 && $5 == "unclaimed" { n[$6] += $1 }
+		END { if (!tables) print "no table"; for (address in n) print address, n[address] }' "$DIR/$1.err" | sort
 }
 
 counting() {

@@ -59,6 +59,13 @@ for kernel in "${kernels[@]}"; do
 		is "$(said $case 'acpi complaint')" '' "$case: and has no complaint about them"
 		is "$(told $case)" '' "$case: nor has minivmm"
 	done
+	# What FADT can tell that it is not there, is not looked for: keyboard controller, clock, VGA. PCI and serial ports are:
+	# each slot and port once, which no timeout is behind (docs/boot.md).
+	is "$(exits $kernel-1 'pio read' i8042 command)" 0 "$kernel-1: nobody waits for a keyboard controller"
+	is "$(unclaimed $kernel-1 | grep -Ev '^0x(cf[8-f]|2e9|2f9|3e9) ')" '' "$kernel-1: nor for what is not there, but PCI and serial ports"
+	n=$(unclaimed $kernel-1 | awk '{ n += $2 } END { print n + 0 }')
+	[ "$n" -gt 0 ] && [ "$n" -le 300 ]
+	ok $? "$kernel-1: and not often: $n times"
 	[ "$(exits $kernel-1 'pio write' pm PM1_CNT)" -gt 0 ]
 	ok $? "$kernel-1: the power goes off by ACPI's register"
 	is "$(exits $kernel-1 'pio write' i8042 command)" 0 "$kernel-1: and not by the keyboard controller"
