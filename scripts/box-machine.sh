@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # box-machine.sh - the machine that kvmbox emulates; sourced by it, and a part
-# of it: smp, mem, verbose, log, run and the like are its variables.
+# of it: smp, mem, icount, verbose, log, run and the like are its variables.
 #
 #   machine [SHARE RAM]   QEMU's command line, in the array args
 #   outdated, make_initramfs
@@ -46,10 +46,11 @@ comma() {
 # with its timer's interrupt pending, and the whole machine stands still.
 # shellcheck disable=SC2054 # QEMU's commas
 machine() {
-	local quiet=quiet
+	local quiet=quiet accel=(-accel tcg,thread=multi)
 	[ -z "$verbose" ] || quiet=
+	[ -z "$icount" ] || accel=(-accel tcg,thread=single -icount shift=0)
 	args=(
-		-accel tcg,thread=multi -machine q35,hpet=off,sata=off,smbus=off
+		"${accel[@]}" -machine q35,hpet=off,sata=off,smbus=off
 		-cpu "$CPU" -smp "$smp" -m "$mem"
 		-display none -nodefaults -no-user-config -no-reboot
 		-kernel "$kernel" -initrd "$BOX/initramfs"
