@@ -122,30 +122,35 @@ static bool is_shown(const char *option, const char *value, const struct vm_conf
 }
 
 /* Before devices are added. What the user did not choose depends on what is to be written, or on the kernel. */
-static int choose_discovery(struct vm *vm)
+static int choose_discovery(struct vm *vm, struct discovery_choice *choice)
 {
 	const struct vm_config *config = vm->config;
-	struct discovery_choice choice = { .how = vm->discovery };
 	int err = 0;
 
-	if (config->dump_acpi)
-		choice.how = DISCOVERY_ACPI;
-	else if (config->discovery == DISCOVERY_AUTO && config->kernel && !config->dump_dtb)
-		err = discovery_choose(config->kernel, config->boot == BOOT_PVH, &choice);
-	if (!err && choice.why[0])
-		log_error("%s", choice.why);
-	vm->discovery = choice.how;
+	*choice = (struct discovery_choice){ .how = config->dump_acpi ? DISCOVERY_ACPI : vm->discovery };
+	if (config->discovery == DISCOVERY_AUTO && config->kernel && !dumps_tables(config))
+		err = discovery_choose(config->kernel, config->boot == BOOT_PVH, choice);
+	vm->discovery = choice->how;
 	return err;
+}
+
+/* Of a machine that is built. An exit status. */
+static int attach_and_run(struct vm *vm, const struct discovery_choice *choice)
+{
+	if (choice->why[0])
+		log_error("%s", choice->why);
+	return vm_attach(vm) == 0 ? vm_run(vm) : VM_END_ERROR;
 }
 
 static int run(const struct vm_config *config)
 {
+	struct discovery_choice choice;
 	int status = VM_END_ERROR;
 	struct vm *vm;
 
 	if (vm_create(&vm, config) < 0)
 		return status;
-	if (choose_discovery(vm) < 0) {
+	if (choose_discovery(vm, &choice) < 0) {
 		; /* said where it was found */
 	} else if (devices_create(vm) < 0) {
 		status = VM_END_USAGE; /* they are what the command line says */
@@ -154,10 +159,7 @@ static int run(const struct vm_config *config)
 	} else if (config->dump_sandbox) {
 		status = dump(vm, "--dump-sandbox", config->dump_sandbox, print_sandbox);
 	} else if (build(vm) == 0) {
-		if (dumps_tables(config))
-			status = VM_END_OK;
-		else if (vm_attach(vm) == 0)
-			status = vm_run(vm);
+		status = dumps_tables(config) ? VM_END_OK : attach_and_run(vm, &choice);
 	}
 	vm_destroy(vm);
 	return status;
