@@ -62,7 +62,7 @@ static void check_like_tree(const struct pc *m, const struct vm_config *acpi)
 		n++;
 	}
 	assert_true(fdt_node_offset_by_compatible(tree.blob, node, "virtio,mmio") < 0);
-	assert_int_equal(n + 1, m->vm->mmio.n_ranges); /* and power control */
+	assert_int_equal(n + 2, m->vm->mmio.n_ranges); /* and power control and the panic register */
 	dtb_free(&tree);
 	vm_destroy(vm);
 }
@@ -137,7 +137,7 @@ static void test_serial(void **state)
 	pc_free(&m);
 }
 
-/* pvpanic: a bit set there ends the machine. */
+/* pvpanic: a bit set there ends the machine, whose end tells of it. */
 static void test_panic(void **state)
 {
 	const struct vm_config config = pc_config(DISCOVERY_ACPI);
@@ -153,9 +153,7 @@ static void test_panic(void **state)
 	assert_non_null(bus_access(&m.vm->mmio, panic->base, 1, 0, &events));
 	assert_int_equal(events & 1, 1); /* it can be told of a panic */
 	events = 1;
-	catch_stderr();
 	bus_access(&m.vm->mmio, panic->base, 1, 1, &events);
-	assert_one_message(caught_stderr(), "panicked");
 	assert_int_equal(m.vm->status, VM_END_PANIC);
 	pc_free(&m);
 }
