@@ -120,6 +120,7 @@ help:
 	@echo 'make test-long     the slow campaigns'
 	@echo 'make bench         figures of this machine, as ratios; alone: make count-notify  the instructions of an exit,'
 	@echo '                   make bench-devices  disk and network beside QEMU'
+	@echo '                   make bench-boot     from KVM_RUN to init beside QEMU'
 	@echo 'make docs          docs/events.md, from the list of events'
 	@echo 'make conformance   docs/conformance.md, from a run of the tests of the standard, here and on QEMU'
 	@echo 'make format lint   the form of the code'

@@ -255,13 +255,18 @@ bench: $(PROGRAMS) $(BENCH)/start $(BENCH)/floor $(BENCH)/hello.elf
 	$(BENCH)/start ./minivmm $(BENCH)/hello.elf $(BENCH)/floor
 	@$(MAKE) --no-print-directory count-notify
 	@$(MAKE) --no-print-directory bench-devices
+	@$(MAKE) --no-print-directory bench-boot
 
 # blk and net beside QEMU's microvm, with Linux's drivers, fio and iperf3: some minutes.
 bench-devices: $(PROGRAMS) guest
 	tests/bench/devices.sh
 
+# From KVM_RUN to init beside QEMU's microvm, our kernel and Debian's: some minutes.
+bench-boot: $(PROGRAMS) guest
+	tests/bench/boot.sh
+
 .PHONY: check-cli check-linux unit-tests check-unit check-asan payloads check-payload check-sandbox sandbox-rules test-long fuzz
-.PHONY: fuzz-programs fuzz-libfuzzer fuzz-merge check-corpus replay-corpus fuzz-coverage bench bench-devices
+.PHONY: fuzz-programs fuzz-libfuzzer fuzz-merge check-corpus replay-corpus fuzz-coverage bench bench-devices bench-boot
 .PHONY: count-programs count-notify check-model check-tsan check-threads check-host allocations
 .PHONY: check-hostile check-hostile-unit check-valgrind sanitized-minivmm
 .PHONY: bounds-tests check-bounds
