@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vmm/checksum.h"
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "ACPI's byte order is taken to be the host's");
 
 /* 5.2.5.3 */
@@ -45,17 +47,6 @@ uint64_t acpi_gpa(const struct acpi_area *area, const char *name)
 		if (strcmp(area->tables[i].name, name) == 0)
 			return area->gpa + area->tables[i].at;
 	return 0;
-}
-
-/* What makes the bytes' sum 0. */
-static uint8_t checksum(const void *bytes, size_t len)
-{
-	const uint8_t *at = bytes;
-	uint8_t sum = 0;
-
-	for (size_t i = 0; i < len; i++)
-		sum = (uint8_t)(sum + at[i]);
-	return (uint8_t)-sum;
 }
 
 void acpi_seal(struct acpi_header *table, const char signature[4], uint8_t revision, size_t len)

@@ -8,6 +8,7 @@
 
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86/layout.h"
+#include "vmm/checksum.h"
 #include "vmm/irq.h"
 #include "vmm/vm.h"
 
@@ -63,17 +64,6 @@ struct mp_interrupt {
 
 enum { ENTRY_CPU, ENTRY_BUS, ENTRY_IOAPIC, ENTRY_INTERRUPT, ENTRY_LOCAL };
 enum { KIND_INT, KIND_NMI, KIND_SMI, KIND_EXTINT };
-
-/* As for ACPI: what makes the sum of the bytes 0. */
-static uint8_t checksum(const void *bytes, size_t len)
-{
-	const uint8_t *at = bytes;
-	uint8_t sum = 0;
-
-	for (size_t i = 0; i < len; i++)
-		sum = (uint8_t)(sum + at[i]);
-	return (uint8_t)-sum;
-}
 
 static uint8_t *add(struct mp_header *header, uint8_t *at, const void *entry, size_t len)
 {
