@@ -96,7 +96,7 @@ struct vm_device_ops {
 	/* The user typed Ctrl-A and `key`, in lower case; `?`: which keys there are is to be told, a line on the
 	 * terminal. NULL where the device has none. On the loop's thread. */
 	void (*key)(void *ctx, char key);
-	void (*destroy)(void *ctx);
+	void (*destroy)(void *ctx); /* never NULL */
 };
 
 struct vm_device {
