@@ -64,7 +64,7 @@ guests() {
 		${vsock:+"vsock,socket=$work/vsock"}
 	)
 	printf '%s\n' "${devices[@]}" >"$DIR/devices"
-	keys | timeout -k 5 $((duration + 150)) script -qefc "$(printf '%q ' "$MINIVMM" --kernel "$KERNEL" \
+	keys | timeout -k 5 $((duration + 150)) script -qefc "$(printf '%q ' "$MINIVMM" --discovery=dt --kernel "$KERNEL" \
 		--initrd "$DIR/mix.cpio" --append "quiet log_buf_len=4M seconds=$duration" --cpus 4 --mem 256 \
 		--stats="$DIR/mix.json" "${devices[@]/#/--device=}") 2>$(printf %q "$DIR/mix.err")" /dev/null >"$DIR/mix.out" 2>&1
 	echo "${PIPESTATUS[1]}" >"$DIR/mix.status"

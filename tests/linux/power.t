@@ -9,7 +9,7 @@ initramfs power tests/linux/guest/power.sh:/test.sh
 # interrupted SIGNAL: the signal comes in the middle of the boot
 interrupted() {
 	local pid rc=0 i t0
-	"$MINIVMM" --kernel "$KERNEL" --initrd "$DIR/power.cpio" --stats </dev/null >"$DIR/$1.out" 2>"$DIR/$1.err" &
+	"$MINIVMM" --discovery=dt --kernel "$KERNEL" --initrd "$DIR/power.cpio" --stats </dev/null >"$DIR/$1.out" 2>"$DIR/$1.err" &
 	pid=$!
 	for ((i = 0; i < 300; i++)); do
 		! grep -q 'Memory: ' "$DIR/$1.out" || break

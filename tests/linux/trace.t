@@ -15,7 +15,7 @@ NUMBERS=1000
 guests() {
 	# two names that boot() has no place for: the recorder's command line is minivmm's with trace-exits before it
 	timeout -k 5 60 scripts/trace-exits -e kvm:kvm_mmio,kvm:kvm_userspace_exit \
-		"$MINIVMM" --kernel "$KERNEL" --initrd "$DIR/numbers.cpio" --append "quiet log_buf_len=4M numbers=$NUMBERS" \
+		"$MINIVMM" --discovery=dt --kernel "$KERNEL" --initrd "$DIR/numbers.cpio" --append "quiet log_buf_len=4M numbers=$NUMBERS" \
 		--device test,delay=100ms,period=1ms --stats --stats="$DIR/stats.json" --trace "$DIR/t.jsonl" \
 		--trace "$DIR/t.pftrace.json" </dev/null >"$DIR/numbers.out" 2>"$DIR/numbers.err"
 	echo $? >"$DIR/numbers.status"
